@@ -1,0 +1,33 @@
+/* loop.h -- one event loop: a thread's turns, its cached time, its place to post work.
+ *
+ * Owner   whoever called loop_new(); loop_free() after loop_run() returned.
+ * Thread  every function on the loop's own thread, but loop_post() and loop_stop(): any thread.
+ * Time    loop_now_us() is monotonic, loop_wall_us() is wall time; both read once per turn. With
+ *         LOOP_VIRTUAL time only moves by loop_advance(), timers fire in order, and no I/O is polled
+ *         but what is already ready (tests and simulation).
+ * Errors  loop_new: aborts only when the kernel has no descriptors. */
+#ifndef LOOP_LOOP_H
+#define LOOP_LOOP_H
+
+#include "base/macros.h"
+
+#include <uv.h>
+
+struct loop;
+typedef void loop_fn(void *arg);
+
+enum loop_clock { LOOP_REAL, LOOP_VIRTUAL };
+
+struct loop *loop_new(enum loop_clock clock) MUST_USE;
+void loop_free(struct loop **loop); /* closes its own handles; asserts that no other handle is open */
+void loop_run(struct loop *loop);   /* until loop_stop() or nothing is left to wait for */
+bool loop_run_once(struct loop *loop, bool wait); /* one turn; false when nothing is left */
+void loop_stop(struct loop *loop);  /* any thread */
+int64_t loop_now_us(const struct loop *loop);
+int64_t loop_wall_us(const struct loop *loop);
+void loop_set_wall(struct loop *loop, int64_t wall_us); /* LOOP_VIRTUAL only */
+void loop_advance(struct loop *loop, int64_t us);       /* LOOP_VIRTUAL only: runs what falls due */
+void loop_defer(struct loop *loop, loop_fn *fn, void *arg); /* runs later in this or the next turn */
+uv_loop_t *loop_uv(struct loop *loop);                  /* for src/loop, src/net and src/store only */
+
+#endif
