@@ -7,6 +7,7 @@
  * Owner   one scanner per socket or loop; jscan_free() as a scope cleanup.
  * Thread  the loop that made it.
  * Limits  the message is copied into a padded buffer of at most bytes_max (-EMSGSIZE). Depth 16.
+ * Note    only what is asked for is checked to the end: a mistake elsewhere in the message may pass.
  * Errors  -EINVAL (not JSON), -ENOENT (no such member, or null), -EBADMSG (other type). */
 #ifndef BASE_JSCAN_H
 #define BASE_JSCAN_H

@@ -18,6 +18,10 @@ struct str {
 #define STR_FMT      "%.*s"
 #define STR_ARG(s)   (int)(s).len, (s).p ? (s).p : ""
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct str str_of(const char *cstr); /* NULL gives STR_NONE */
 struct str str_make(const char *p, size_t len);
 bool str_eq(struct str a, struct str b);
@@ -45,5 +49,10 @@ int str_copy(struct str s, char *dst, size_t dst_size) MUST_USE;
 void str_copy_cut(struct str s, char *dst, size_t dst_size);
 char *str_dup(struct str s) MUST_USE; /* heap copy with a NUL; xfree() it */
 bool str_is_utf8(struct str s);
+size_t str_utf8_step(struct str s); /* bytes of the first character; 0: ill-formed, or nothing left */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

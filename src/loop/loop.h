@@ -4,7 +4,8 @@
  * Thread  every function on the loop's own thread, but loop_post() and loop_stop(): any thread.
  * Time    loop_now_us() is monotonic, loop_wall_us() is wall time; both read once per turn. With
  *         LOOP_VIRTUAL time only moves by loop_advance(), timers fire in order, and no I/O is polled
- *         but what is already ready (tests and simulation).
+ *         but what is already ready (tests and simulation): a turn runs due timers and ready I/O;
+ *         loop_run() jumps from timer to timer until nothing more happens.
  * Errors  loop_new: aborts only when the kernel has no descriptors. */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -28,6 +29,10 @@ int64_t loop_wall_us(const struct loop *loop);
 void loop_set_wall(struct loop *loop, int64_t wall_us); /* LOOP_VIRTUAL only */
 void loop_advance(struct loop *loop, int64_t us);       /* LOOP_VIRTUAL only: runs what falls due */
 void loop_defer(struct loop *loop, loop_fn *fn, void *arg); /* runs later in this or the next turn */
+/* From any thread: fn runs on the loop. -EBUSY when LIMIT_MAILBOX calls wait already. For things with
+ * no mailbox of their own; messages between rooms go through a mailbox. */
+int loop_post(struct loop *loop, loop_fn *fn, void *arg) MUST_USE;
+bool loop_is_virtual(const struct loop *loop);
 uv_loop_t *loop_uv(struct loop *loop);                  /* for src/loop, src/net and src/store only */
 
 #endif
