@@ -5,10 +5,10 @@
  *         is immediate and silent; inside a callback it is deferred to the end of that callback.
  * Thread  the loop's.
  * Limits  message_max bytes after reassembly (close 1009), 8 fragments (1008), no extensions, masks
- *         checked, UTF-8 checked (1007). More than LIMIT_WS_SEND_BYTES unsent: closed, on_close(-ENOBUFS).
- * Errors  on_close runs exactly once, last, with 0 (close frame seen both ways) or -errno and the
- *         peer's code (1005 none, 1006 cut). After ws_free() nothing runs.
- * Source  RFC 6455. */
+ *         checked, UTF-8 checked (1007). More than LIMIT_WS_SEND_BYTES unsent: closed,
+ * on_close(-ENOBUFS). Errors  on_close runs exactly once, last, with 0 (close frame seen both ways)
+ * or -errno and the peer's code (1005 none, 1006 cut). After ws_free() nothing runs. Source  RFC
+ * 6455. */
 #ifndef NET_WS_CONN_H
 #define NET_WS_CONN_H
 
@@ -31,21 +31,25 @@ struct ws_handlers {
 enum ws_role { WS_SERVER, WS_CLIENT };
 
 /* Takes over fd (non-blocking is set, TCP_NODELAY too). `already_read`: bytes that came with the
- * handshake. release(release_arg) runs on this loop after fd was closed (NULL: nothing to release). */
+ * handshake. release(release_arg) runs on this loop after fd was closed (NULL: nothing to release).
+ */
 struct ws_conn *ws_open(struct loop *loop, int fd, enum ws_role role, struct str already_read,
                         size_t message_max, struct ws_handlers handlers, void (*release)(void *),
                         void *release_arg) MUST_USE;
-void ws_free(struct ws_conn **c);                     /* hard close, silent */
+void ws_free(struct ws_conn **c);                              /* hard close, silent */
 int ws_send_text(struct ws_conn *c, struct str text) MUST_USE; /* 0, -EPIPE (closed), -ENOBUFS */
-/* The hot path: head, base64 payload and tail are written straight into the frame, no middle copy. */
+/* The hot path: head, base64 payload and tail are written straight into the frame, no middle copy.
+ */
 int ws_send_parts(struct ws_conn *c, const struct str *parts, size_t count) MUST_USE;
 int ws_ping(struct ws_conn *c);
-void ws_close(struct ws_conn *c, int code, const char *reason); /* sends close, flushes, then on_close */
-size_t ws_unsent(const struct ws_conn *c);            /* bytes waiting in us */
-int64_t ws_last_read_us(const struct ws_conn *c);     /* loop clock; pings included */
+void ws_close(struct ws_conn *c, int code,
+              const char *reason);                /* sends close, flushes, then on_close */
+size_t ws_unsent(const struct ws_conn *c);        /* bytes waiting in us */
+int64_t ws_last_read_us(const struct ws_conn *c); /* loop clock; pings included */
 
 /* Client side: DNS, TCP, TLS by libcurl, then the RFC 6455 handshake, then a ws_conn.
- * Contract as http_start(); on_done gets the open connection (owner: the callee) or NULL and why. */
+ * Contract as http_start(); on_done gets the open connection (owner: the callee) or NULL and why.
+ */
 struct http_client;
 typedef void ws_dial_fn(struct ws_conn *c, const struct fault *fault, void *arg);
 struct ws_ask {

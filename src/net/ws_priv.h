@@ -1,0 +1,26 @@
+/* ws_priv.h -- what ws_conn.c and ws_connect.c share: the wire under a WebSocket.
+ *
+ * Owner   the ws_conn owns the wire; close() is called exactly once.
+ * Thread  the loop's.
+ * Errors  read and write: bytes, 0 at the end (read only), -EAGAIN, or another -errno. */
+#ifndef NET_WS_PRIV_H
+#define NET_WS_PRIV_H
+
+#include "net/ws_conn.h"
+
+#include <sys/types.h>
+
+struct ws_wire {
+    int fd;        /* what to poll; -1: there is none, the connection ends at once */
+    bool buffered; /* bytes can wait above the socket (TLS): read until -EAGAIN */
+    ssize_t (*read)(void *self, void *p, size_t size);
+    ssize_t (*write)(void *self, const void *p, size_t size);
+    void (*close)(void *self);
+    void *self;
+};
+
+struct ws_conn *ws_open_wire(struct loop *loop, struct ws_wire wire, enum ws_role role,
+                             struct str already_read, size_t message_max,
+                             struct ws_handlers handlers) MUST_USE;
+
+#endif
