@@ -1,0 +1,72 @@
+-- The roles of the system. Guarded by existence, so that the same file passes on plain Postgres (run by a
+-- superuser) and under Supabase (run by a role with CREATEROLE that is no superuser and whose anon,
+-- authenticated and service_role exist already). Roles belong to the cluster: a second database of the
+-- same cluster finds them made.
+DO $$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT * FROM (VALUES
+            ('app_owner', 'NOLOGIN NOINHERIT'),
+            ('app_engine', 'NOLOGIN NOINHERIT'),
+            ('app_worker', 'NOLOGIN NOINHERIT'),
+            ('anon', 'NOLOGIN NOINHERIT'),
+            ('authenticated', 'NOLOGIN NOINHERIT'),
+            ('service_role', 'NOLOGIN NOINHERIT BYPASSRLS'),
+            ('app_login', 'LOGIN NOINHERIT')
+        ) AS w (name, attributes)
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = wanted.name) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.attributes);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                -- Another database of this cluster is being migrated at the same moment.
+                NULL;
+            END;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The daemon logs in as app_login, which holds nothing itself; SET LOCAL ROLE picks what a transaction may do.
+DO $$
+DECLARE
+    needed text;
+BEGIN
+    FOREACH needed IN ARRAY ARRAY['app_worker', 'authenticated', 'anon'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+                        WHERE m.roleid = needed::regrole AND m.member = 'app_login'::regrole) THEN
+            EXECUTE format('GRANT %I TO app_login', needed);
+        END IF;
+    END LOOP;
+    FOREACH needed IN ARRAY ARRAY['app_owner', 'app_engine'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m
+                        WHERE m.roleid = needed::regrole
+                          AND m.member = current_user::regrole) THEN
+            EXECUTE format('GRANT %I TO %I', needed, current_user);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Any role with UPDATE may LOCK TABLE, and row-level security does not cover that; these limits do.
+ALTER ROLE app_login SET statement_timeout = '30s';
+ALTER ROLE app_login SET lock_timeout = '5s';
+ALTER ROLE app_login SET idle_in_transaction_session_timeout = '10s';
+
+CREATE SCHEMA app;
+CREATE SCHEMA engine;
+GRANT CREATE, USAGE ON SCHEMA app, engine TO app_owner, app_engine;
+GRANT CREATE, USAGE ON SCHEMA public TO app_owner;
+GRANT USAGE ON SCHEMA public TO app_engine, anon, authenticated, service_role, app_worker;
+GRANT USAGE ON SCHEMA app TO authenticated, service_role, app_worker;
+GRANT USAGE ON SCHEMA engine TO app_worker;
+DO $$
+BEGIN
+    -- Versions before 15 let everybody create in public. Refused where the schema belongs to somebody else.
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC, anon, authenticated;
+EXCEPTION WHEN insufficient_privilege THEN
+    NULL;
+END
+$$;

@@ -1,0 +1,287 @@
+-- Calling windows. Wall clocks are compared, so a window means what it says on the days clocks change; the next
+-- opening is the first instant at which every zone of the lead is inside every window that applies.
+-- All of these run as whoever calls them: claim (all tenants) and tenant functions share them.
+-- SQL functions here set no search_path, or they could not be inlined; whoever defines authority sets it. What
+-- cannot be inlined anyway is plpgsql, whose plans are kept.
+SET LOCAL ROLE app_owner;
+
+-- Postgres would take 'Foo5' for a POSIX zone; only names of the tz database are zones here.
+CREATE FUNCTION app.zone_known(zone text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+BEGIN
+    IF zone IS NULL OR NOT (zone = 'UTC' OR zone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)+$') THEN
+        RETURN false;
+    END IF;
+    PERFORM timestamptz 'epoch' AT TIME ZONE zone;
+    RETURN true;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN false;
+END
+$$;
+
+-- The first instant at which the clock of a zone shows this wall time or, where clocks skip it, a later one.
+CREATE FUNCTION app.wall_first(wall timestamp, zone text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    found timestamptz := wall AT TIME ZONE zone;
+    before timestamptz;
+    middle timestamptz;
+    shift interval;
+BEGIN
+    IF (found AT TIME ZONE zone) <> wall THEN
+        -- Skipped: halve the distance to the jump, to the second.
+        before := found - interval '3 hours';
+        WHILE found - before > interval '1 second' LOOP
+            middle := date_trunc('second', before + (found - before) / 2);
+            IF (middle AT TIME ZONE zone) >= wall THEN
+                found := middle;
+            ELSE
+                before := middle;
+            END IF;
+        END LOOP;
+        RETURN found;
+    END IF;
+    -- Shown twice: Postgres names the later one.
+    FOREACH shift IN ARRAY ARRAY[interval '2 hours', interval '1 hour', interval '30 minutes'] LOOP
+        IF ((found - shift) AT TIME ZONE zone) = wall THEN
+            RETURN found - shift;
+        END IF;
+    END LOOP;
+    RETURN found;
+END
+$$;
+
+CREATE FUNCTION app.is_holiday(country text, on_day date) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = ''
+AS $$
+    SELECT EXISTS (SELECT FROM public.holidays h WHERE h.region = country AND h.day = on_day)
+$$;
+
+-- The first instant at or after `at` inside one span of one zone; NULL when there is none within three weeks of
+-- its beginning. A span that ends at or before it begins crosses midnight and belongs to the day it begins on.
+CREATE FUNCTION app.span_next(span jsonb, zone text, at timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    wall timestamp := at AT TIME ZONE zone;
+    opens time := (span ->> 'from')::time;
+    closes time := (span ->> 'to')::time;
+    days jsonb := span -> 'days';
+    first date := (span ->> 'first')::date;
+    last date := (span ->> 'last')::date;
+    country text := span ->> 'closed_on_holidays_of';
+    begin_day date := greatest(wall::date - 1, first);
+    day date;
+    wall_open timestamp;
+    wall_close timestamp;
+    found timestamptz;
+BEGIN
+    FOR ahead IN 0..21 LOOP
+        day := begin_day + ahead;
+        EXIT WHEN day > last;
+        CONTINUE WHEN NOT days @> to_jsonb(extract(isodow FROM day)::int)
+                   OR (country IS NOT NULL AND app.is_holiday(country, day));
+        wall_open := day + opens;
+        wall_close := day + closes + CASE WHEN closes <= opens THEN interval '1 day' ELSE interval '0' END;
+        CONTINUE WHEN wall >= wall_close;
+        IF wall >= wall_open THEN
+            RETURN at;
+        END IF;
+        found := app.wall_first(wall_open, zone);
+        IF found < at THEN
+            -- Clocks went back over the opening, and it comes once more.
+            found := wall_open AT TIME ZONE zone;
+        END IF;
+        IF (found AT TIME ZONE zone) < wall_close THEN
+            RETURN greatest(found, at);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+-- Windows are a jsonb array of requirements, each an array of spans, one of which must be open:
+-- the campaign's own, then each country's.
+CREATE FUNCTION app.campaign_span(c public.campaigns) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+    SELECT jsonb_build_object('days', to_jsonb(c.weekdays), 'from', c.time_start, 'to', c.time_end,
+                              'first', c.start_date, 'last', c.end_date)
+$$;
+
+CREATE FUNCTION app.country_spans(hours jsonb, country text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = ''
+AS $$
+BEGIN
+    IF (hours ->> 'holidays')::boolean THEN
+        RETURN (SELECT jsonb_agg(s || jsonb_build_object('closed_on_holidays_of', country))
+                  FROM jsonb_array_elements(hours -> 'spans') AS s);
+    END IF;
+    RETURN hours -> 'spans';
+END
+$$;
+
+-- The first instant at or after `at` at which all zones are inside all requirements; NULL = none in the
+-- coming weeks. Each step jumps to the latest of what is still closed, so it ends at the first common opening.
+CREATE FUNCTION app.windows_next(requirements jsonb, zones text[], at timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    moment timestamptz := at;
+    furthest timestamptz;
+    zone text;
+    requirement jsonb;
+    opening timestamptz;
+    horizon timestamptz;
+BEGIN
+    IF zones IS NULL OR cardinality(zones) = 0 THEN
+        RETURN NULL;
+    END IF;
+    FOR step IN 1..400 LOOP
+        furthest := moment;
+        FOREACH zone IN ARRAY zones LOOP
+            FOR requirement IN SELECT e FROM jsonb_array_elements(requirements) AS e LOOP
+                SELECT min(app.span_next(s, zone, moment)) INTO opening FROM jsonb_array_elements(requirement) AS s;
+                IF opening IS NULL THEN
+                    RETURN NULL;
+                END IF;
+                furthest := greatest(furthest, opening);
+            END LOOP;
+        END LOOP;
+        IF furthest = moment THEN
+            RETURN moment;
+        END IF;
+        -- The first jump may go far, to a start date; the search for a common opening may not.
+        horizon := coalesce(horizon, furthest + interval '21 days');
+        IF furthest > horizon THEN
+            RETURN NULL;
+        END IF;
+        moment := furthest;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+-- What the law says of a country on a day: its own rows, or the generic row where the organization enabled the
+-- country. NULL rules = not covered.
+CREATE FUNCTION app.country_rules(p_organization uuid, p_region text, p_at timestamptz,
+                                  OUT rules jsonb, OUT enabled boolean, OUT generic boolean)
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    today date := (p_at AT TIME ZONE 'UTC')::date;
+BEGIN
+    enabled := EXISTS (SELECT FROM public.region_enablements e
+                        WHERE e.organization_id = p_organization AND e.region = p_region
+                          AND e.enabled_at <= p_at AND (e.disabled_at IS NULL OR e.disabled_at > p_at));
+    SELECT jsonb_object_agg(r.rule, r.value) INTO rules
+      FROM public.compliance_rules r
+     WHERE r.jurisdiction = p_region AND r.valid_from <= today AND today < r.valid_to;
+    generic := rules IS NULL;
+    IF generic AND enabled THEN
+        SELECT jsonb_object_agg(r.rule, r.value) INTO rules
+          FROM public.compliance_rules r
+         WHERE r.jurisdiction = '*' AND r.valid_from <= today AND today < r.valid_to;
+    END IF;
+END
+$$;
+
+-- The zones to judge a lead by: the known one, else all candidates of its number, else the campaign's.
+CREATE FUNCTION app.lead_zones(l public.leads, campaign_zone text) RETURNS text[]
+LANGUAGE sql STABLE
+AS $$
+    SELECT CASE WHEN l.timezone IS NOT NULL THEN ARRAY[l.timezone]
+                WHEN cardinality(l.zones) > 0 THEN l.zones
+                WHEN campaign_zone IS NOT NULL THEN ARRAY[campaign_zone]
+                ELSE '{}'::text[] END
+$$;
+
+-- The rules of all countries that a lead belongs to, {"US": {…}}, each with "enabled" and "generic" beside its
+-- rules; NULL when one is not covered, or has no hours.
+CREATE FUNCTION app.laws(p_organization uuid, regions text[], at timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    found jsonb := '{}';
+    country text;
+    law record;
+BEGIN
+    FOREACH country IN ARRAY regions LOOP
+        law := app.country_rules(p_organization, country, at);
+        IF law.rules IS NULL OR NOT law.rules ? 'hours' THEN
+            RETURN NULL;
+        END IF;
+        found := found || jsonb_build_object(country, law.rules
+                     || jsonb_build_object('enabled', law.enabled, 'generic', law.generic));
+    END LOOP;
+    RETURN found;
+END
+$$;
+
+-- All windows that apply: the campaign's, and each country's.
+CREATE FUNCTION app.requirements(c public.campaigns, laws jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    needed jsonb := jsonb_build_array(jsonb_build_array(app.campaign_span(c)));
+    country text;
+BEGIN
+    FOR country IN SELECT jsonb_object_keys(laws) LOOP
+        needed := needed || jsonb_build_array(app.country_spans(laws #> ARRAY[country, 'hours'], country));
+    END LOOP;
+    RETURN needed;
+END
+$$;
+
+CREATE FUNCTION app.lead_regions(l public.leads) RETURNS text[]
+LANGUAGE sql STABLE
+AS $$
+    SELECT array_remove(ARRAY[l.region, nullif(l.residence_region, l.region)], NULL)
+$$;
+
+-- The next moment at or after `at` inside the window of the campaign and of the law, in all zones; NULL = never.
+CREATE FUNCTION app.next_opening(p_organization uuid, p_campaign uuid, p_zones text[], p_regions text[],
+                                 p_at timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    c public.campaigns;
+    covered jsonb;
+BEGIN
+    SELECT * INTO c FROM public.campaigns t WHERE t.organization_id = p_organization AND t.id = p_campaign;
+    IF NOT FOUND OR coalesce(cardinality(p_regions), 0) = 0
+       OR NOT (SELECT coalesce(bool_and(app.zone_known(z)), false) FROM unnest(p_zones) AS z) THEN
+        RETURN NULL;
+    END IF;
+    covered := app.laws(p_organization, p_regions, p_at);
+    RETURN CASE WHEN covered IS NOT NULL THEN app.windows_next(app.requirements(c, covered), p_zones, p_at) END;
+END
+$$;
+
+-- The same for a lead: what the retry uses to move a due time into the window.
+CREATE FUNCTION app.lead_next_opening(p_organization uuid, p_campaign uuid, p_lead uuid, p_at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = ''
+AS $$
+    SELECT app.next_opening(p_organization, p_campaign, app.lead_zones(l, c.timezone), app.lead_regions(l), p_at)
+      FROM public.leads l
+      JOIN public.campaigns c ON c.organization_id = l.organization_id AND c.id = p_campaign
+     WHERE l.organization_id = p_organization AND l.id = p_lead
+$$;
+
+RESET ROLE;
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+              WHERE p.pronamespace = 'app'::regnamespace
+                AND p.proname IN ('zone_known', 'wall_first', 'is_holiday', 'span_next', 'campaign_span', 'country_spans',
+                    'windows_next', 'country_rules', 'lead_zones', 'laws', 'lead_regions', 'requirements', 'next_opening', 'lead_next_opening',
+                    'uuid7') LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
+    END LOOP;
+END
+$$;
