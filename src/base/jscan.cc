@@ -97,7 +97,8 @@ int jscan_open(struct jscan *s, struct str message)
 /* Walks to the member at path; -ENOENT also when it, or one on the way, is null. */
 static int find(jscan *s, const char *path, ondemand::value *out)
 {
-    if (!s->open) {
+    /* After an error in the text simdjson abandons the document; rewinding that would touch NULL. */
+    if (!s->open || !s->document.is_alive()) {
         return -EINVAL;
     }
     s->document.rewind();

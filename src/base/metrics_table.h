@@ -13,7 +13,7 @@
 
 /* store */
 {"db_up", GAUGE, NULL, NULL, "1 while the database answers."},
-{"db_reconnects_total", COUNTER, NULL, NULL, "Connections to the database made again."},
+{"db_connects_total", COUNTER, NULL, NULL, "Connections to the database made, the first ones included."},
 {"db_units_total", COUNTER, "result", "ok refused unsure busy not_sent broken", "Transactions by result."},
 {"db_unit_seconds", HISTOGRAM, NULL, NULL, "Time of one transaction, waiting included."},
 {"db_waiting", GAUGE, NULL, NULL, "Transactions waiting for a place in the pipeline."},

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -288,6 +289,11 @@ CURL *http_easy_new(const char *url, uint32_t timeout_ms)
     /* With Debian's CApath the parsed store is not shared: 27 ms and 900 KB a connection
      * (measured). */
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    const char *own_roots =
+        getenv("SSL_CERT_FILE"); /* OpenSSL's own name for it; libcurl reads none */
+    if (own_roots != NULL && own_roots[0] != '\0') {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, own_roots);
+    }
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);

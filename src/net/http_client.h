@@ -9,7 +9,8 @@
  *          cancelled => silent.
  * Owner   client: one per loop. Operation: itself, until on_done or http_cancel().
  * Thread  the loop's.
- * Note    http_client_new() makes the process ignore SIGPIPE: TLS writes cannot ask for it per
+ * Note    Trusted roots: Debian's bundle, or the file that SSL_CERT_FILE names (an operator's own CA).
+ *         http_client_new() makes the process ignore SIGPIPE: TLS writes cannot ask for it per
  * call. Time    timeout_ms covers name, connect, TLS, send and answer. Errors  http_start: -EINVAL
  * (URL scheme or host not allowed), -EBUSY (too many in flight). on_done: result.fault --
  * FAULT_NOT_SENT only when no byte of the request left us. */

@@ -14,6 +14,7 @@
 
 #define WS_GUID        "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 #define HEAD_BYTES_MAX 8192
+#define CHUNK_BYTES    4096
 
 /*  ws_connect -> libcurl: name, TCP, TLS -> on_connected -> on_wire (send head, read head) ->
  * finish
@@ -39,6 +40,10 @@ struct ws_dial {
 struct curl_wire {
     struct http_transfer transfer;
     struct http_client *client;
+    /* OpenSSL refuses a write that is tried again with bytes at another place ("bad write retry"), and
+     * libcurl does not ask it otherwise: what was refused waits here, where it does not move. */
+    char chunk[CHUNK_BYTES];
+    size_t chunk_len;
 };
 
 static ssize_t easy_read(CURL *easy, void *p, size_t size)
@@ -70,7 +75,16 @@ static ssize_t wire_read(void *self, void *p, size_t size)
 static ssize_t wire_write(void *self, const void *p, size_t size)
 {
     struct curl_wire *w = self;
-    return easy_write(w->transfer.easy, p, size);
+    if (w->chunk_len == 0) {
+        w->chunk_len = size < CHUNK_BYTES ? size : CHUNK_BYTES;
+        memcpy(w->chunk, p, w->chunk_len);
+    }
+    assert(size >= w->chunk_len); /* unsent bytes come again, in front of later ones */
+    ssize_t done = easy_write(w->transfer.easy, w->chunk, w->chunk_len);
+    if (done != -EAGAIN) {
+        w->chunk_len = 0;
+    }
+    return done;
 }
 
 static void wire_close(void *self)
@@ -205,12 +219,14 @@ static struct fault read_head(const struct ws_dial *d, struct str head)
     return fault_none();
 }
 
+static struct fault cut_in_handshake(void)
+{
+    return fault_make(FAULT_BUSY, 0, "cut", "the connection was cut in the handshake");
+}
+
 static void on_head(struct ws_dial *d)
 {
-    char *end = d->head.len == 0 ? NULL : memmem(d->head.p, d->head.len, "\r\n\r\n", 4);
-    if (end == NULL) {
-        return;
-    }
+    const char *end = memmem(d->head.p, d->head.len, "\r\n\r\n", 4);
     size_t head_len = (size_t)(end - d->head.p);
     struct fault fault = read_head(d, str_make(d->head.p, head_len));
     if (fault.class != FAULT_NONE) {
@@ -223,37 +239,28 @@ static void on_head(struct ws_dial *d)
     buf_fini(&head);
 }
 
+/* Reads up to the end of the head. What TLS still holds beyond it the ws_conn reads first thing. */
 static void read_wire(struct ws_dial *d)
 {
     char bytes[4096];
     for (;;) {
         ssize_t got = easy_read(d->transfer.easy, bytes, sizeof bytes);
         if (got == -EAGAIN) {
-            on_head(d); /* may free d */
-            return;
-        }
-        /* A refusal may be followed by the end of the connection. */
-        bool complete = d->head.len > 0 && memmem(d->head.p, d->head.len, "\r\n\r\n", 4) != NULL;
-        if (got <= 0 && complete) {
-            on_head(d);
             return;
         }
         if (got <= 0) {
-            finish(d, NULL,
-                   fault_make(FAULT_BUSY, 0, "cut", "the connection was cut in the handshake"));
+            finish(d, NULL, cut_in_handshake());
             return;
         }
-        if (buf_add(&d->head, bytes, (size_t)got) == 0) {
-            continue;
-        }
-        if (!complete) {
+        if (buf_add(&d->head, bytes, (size_t)got) < 0) {
             finish(d, NULL,
                    fault_make(FAULT_BROKEN, 0, "handshake", "the answer's head is too long"));
-        } else {
-            finish(d, NULL,
-                   fault_make(FAULT_BROKEN, 0, "handshake", "too much came with the head"));
+            return;
         }
-        return;
+        if (memmem(d->head.p, d->head.len, "\r\n\r\n", 4) != NULL) {
+            on_head(d); /* frees d */
+            return;
+        }
     }
 }
 
@@ -285,8 +292,7 @@ static void on_wire(uv_poll_t *poll, int status, int events)
     if (d->sent < d->request.len) {
         int sent = write_wire(d);
         if (sent < 0) {
-            finish(d, NULL,
-                   fault_make(FAULT_BUSY, 0, "cut", "the connection was cut in the handshake"));
+            finish(d, NULL, cut_in_handshake());
             return;
         }
         if (sent > 0) {
@@ -381,7 +387,7 @@ int ws_connect(struct ws_dial **op, struct http_client *client, const struct ws_
     d->on_done = on_done;
     d->arg = arg;
     buf_init(&d->request, HEAD_BYTES_MAX);
-    buf_init(&d->head, HEAD_BYTES_MAX * 8); /* events may follow the head in the same segment */
+    buf_init(&d->head, HEAD_BYTES_MAX);
     make_request(d, ask, &url);
     d->transfer.easy = http_easy_new(target, ask->timeout_ms);
     d->transfer.on_done = on_connected;

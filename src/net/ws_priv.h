@@ -2,6 +2,7 @@
  *
  * Owner   the ws_conn owns the wire; close() is called exactly once.
  * Thread  the loop's.
+ * Note    after -EAGAIN write() is called again with the same bytes in front, perhaps at another place.
  * Errors  read and write: bytes, 0 at the end (read only), -EAGAIN, or another -errno. */
 #ifndef NET_WS_PRIV_H
 #define NET_WS_PRIV_H

@@ -1,0 +1,434 @@
+#include "serve.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cli/commands.h"
+#include "cli/migrations_gen.h"
+#include "media/recording_url.h"
+#include "store/tenant_ctx.h"
+#include "voice/voice.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FETCH_INTERVAL_MS 5000
+#define GAUGES_MS         1000
+
+/* --- hooks: what one room tells another ---------------------------------------------------------- */
+
+static void on_placed(const struct store_claimed *claimed, const json_t *brief, void *arg)
+{
+    (void)claimed;
+    serve_prepare(arg, brief); /* while it rings, so that the first word is not late */
+}
+
+static void on_found_ended(const struct uuid *organization_id, const struct uuid *call_id,
+                           void *arg)
+{
+    struct serve *s = arg;
+    (void)organization_id;
+    desk_end(s->desk, call_id, CALL_END_CALLER_HANGUP);
+}
+
+static size_t live_calls(void *arg)
+{
+    const struct serve *s = arg;
+    return desk_count(s->desk);
+}
+
+static void on_carrier_event(const struct carrier_identity *identity,
+                             const struct carrier_event *event, void *arg)
+{
+    struct serve *s = arg;
+    /* Asynchronous detection is only asked for when the campaign hangs up on machines. */
+    if (event->kind == CARRIER_EVENT_MACHINE && event->machine) {
+        desk_end(s->desk, &identity->attempt_id, CALL_END_VOICEMAIL);
+    }
+}
+
+static void on_answer(const struct carrier_identity *identity, const struct carrier_event *event,
+                      void *arg)
+{
+    (void)event;
+    /* Known already, unless we are a new process or another node placed it. */
+    serve_prepare_adopted(arg, &identity->organization_id, &identity->attempt_id);
+}
+
+static void on_hangup(const struct carrier_identity *identity, const struct carrier_event *event,
+                      void *arg)
+{
+    struct serve *s = arg;
+    bool answered = event->answered_us != 0;
+    desk_end(s->desk, &identity->attempt_id,
+             answered ? CALL_END_CALLER_HANGUP : CALL_END_CANCELLED);
+    dialer_poke(s->dialer); /* a line is free */
+}
+
+static void on_media_socket(const struct api_media *media, int fd, struct str already_read,
+                            struct http_socket *handle, void *arg)
+{
+    struct serve *s = arg;
+    int err = desk_socket(s->desk, &media->call_id, media->call_uuid, fd, already_read, handle);
+    if (err < 0) {
+        log_warn("media.socket.refused", LOG_UUID("call", &media->call_id), LOG_I64("error", err));
+        (void)close(fd);
+        http_socket_done(handle);
+    }
+}
+
+/* `after`: the database knows whether an agent is held for the call, the desk how the talk ended. */
+struct after {
+    enum call_next next;
+    api_reply_fn *on_done;
+    void *arg;
+};
+
+static const char sorry[] =
+    "I am sorry, we have a technical problem. We will call you back. Goodbye.";
+
+static void on_followed(const struct fault *fault, const struct carrier_instruction *what,
+                        void *arg)
+{
+    struct after *after = arg;
+    struct carrier_instruction answer = *what;
+    /* The stream broke, or died with an older process: nobody hears a line go dead without a word. */
+    if (answer.next == CARRIER_NEXT_HANGUP &&
+        (after->next == CALL_NEXT_APOLOGISE || after->next == CALL_NEXT_UNKNOWN)) {
+        answer.next = CARRIER_NEXT_SAY_END;
+        answer.text = sorry;
+    }
+    api_reply_fn *on_done = after->on_done;
+    void *on_done_arg = after->arg;
+    xfree(after);
+    on_done(fault, &answer, on_done_arg);
+}
+
+static int on_follow(const struct carrier_identity *identity, const struct carrier_event *event,
+                     api_reply_fn *on_done, void *on_done_arg, void *arg)
+{
+    struct serve *s = arg;
+    if (event->kind != CARRIER_EVENT_AFTER) {
+        return handoff_event(s->handoff, identity, event, on_done, on_done_arg);
+    }
+    struct after *after = xzalloc(sizeof *after);
+    after->next = desk_next(s->desk, &identity->attempt_id);
+    after->on_done = on_done;
+    after->arg = on_done_arg;
+    int err = handoff_event(s->handoff, identity, event, on_followed, after);
+    if (err < 0) {
+        xfree(after);
+    }
+    return err;
+}
+
+/* --- opening ------------------------------------------------------------------------------------- */
+
+static int open_base(struct serve *s)
+{
+    struct settings *set = &s->settings;
+    struct str secret = str_of(set->secret);
+    hmac_sha256(secret, STR("dialwright callback v1"), s->urls.callback_key);
+    hmac_sha256(secret, STR("dialwright person v1"), s->person_key);
+    recording_url_key(secret, s->recording_key);
+    s->urls.public_url = set->public_url;
+    s->loop = loop_new(LOOP_REAL);
+    s->http = http_client_new(s->loop, set->carrier_hosts_allowed);
+
+    struct pg_config db = {.url = set->database_url};
+    tenant_ctx_key(secret, db.context_key);
+    int err = pg_pool_new(&s->db, s->loop, &db);
+    if (err < 0) {
+        return err;
+    }
+    struct accounts_env accounts = {
+        .loop = s->loop, .db = s->db, .kek = set->kek, .api_url = set->plivo_api_url};
+    return accounts_open(&s->accounts, &accounts);
+}
+
+static int open_calls(struct serve *s)
+{
+    const struct settings *set = &s->settings;
+    s->call_env = (struct call_env){
+        .carrier = &carrier_plivo,
+        .voice = &voice_realtime,
+        .realtime_url = set->openai_realtime_url,
+        .auth_header = set->openai_auth_header,
+        .api_key = set->openai_api_key,
+        .model = set->realtime_model,
+        .transcribe_model = set->transcribe_model,
+        .data_dir = set->data_dir,
+        .media_loops = (size_t)set->media_loops,
+        .calls_max = (size_t)set->calls_max,
+    };
+    struct desk_store store = serve_desk_store(s);
+    struct desk_hooks hooks = serve_desk_hooks(s);
+    int err = desk_open(&s->desk, s->loop, &s->call_env, &store, &hooks);
+    if (err < 0) {
+        return err;
+    }
+    struct handoff_env handoff = {.loop = s->loop, .db = s->db};
+    err = handoff_open(&s->handoff, &handoff);
+    if (err < 0) {
+        return err;
+    }
+    struct fetch_env fetch = {
+        .loop = s->loop,
+        .db = s->db,
+        .http = s->http,
+        .data_dir = set->data_dir,
+        .public_url = set->public_url,
+        .interval_ms = FETCH_INTERVAL_MS,
+    };
+    memcpy(fetch.recording_key, s->recording_key, sizeof fetch.recording_key);
+    return fetch_open(&s->fetch, &fetch);
+}
+
+static int open_dialing(struct serve *s)
+{
+    s->dial_env = (struct dial_env){
+        .loop = s->loop,
+        .db = s->db,
+        .http = s->http,
+        .carrier = &carrier_plivo,
+        .urls = &s->urls,
+        .accounts = s->accounts,
+        .settings = &s->settings,
+        .node = {.node_id = uuid_make(loop_wall_us(s->loop)),
+                 .name = s->settings.node_name,
+                 .version = DIALWRIGHT_VERSION,
+                 .public_url = s->settings.public_url},
+        .hooks = {.placed = on_placed, .ended = on_found_ended, .live = live_calls, .arg = s},
+    };
+    int err = dialer_open(&s->dialer, &s->dial_env);
+    return err < 0 ? err : reconcile_open(&s->reconcile, &s->dial_env);
+}
+
+static int open_api(struct serve *s)
+{
+    struct api_env api = {
+        .loop = s->loop,
+        .db = s->db,
+        .accounts = s->accounts,
+        .urls = &s->urls,
+        .listen = s->settings.listen,
+        .data_dir = s->settings.data_dir,
+        .schema_level = migrations[migrations_count - 1].number,
+        .hooks = {.follow = on_follow,
+                  .on_event = on_carrier_event,
+                  .on_answer = on_answer,
+                  .on_hangup = on_hangup,
+                  .on_media_socket = on_media_socket,
+                  .arg = s},
+    };
+    memcpy(api.recording_key, s->recording_key, sizeof api.recording_key);
+    return api_open(&s->api, &api);
+}
+
+static int open_insight(struct serve *s)
+{
+    const struct settings *set = &s->settings;
+    struct insight_config config = {
+        .api_url = set->openai_api_url,
+        .auth_header = set->openai_auth_header,
+        .api_key = set->openai_api_key,
+        .model = set->analysis_model,
+        .worker_id = uuid_make(loop_wall_us(s->loop)),
+        .jobs = set->analysis_workers,
+        .delay_ms = set->analysis_delay_ms,
+    };
+    return insight_open(&s->insight, s->loop, s->db, s->http, &config);
+}
+
+/* --- closing -------------------------------------------------------------------------------------- */
+
+static void maybe_stopped(struct serve *s)
+{
+    if (s->dialer_drained && s->desk_drained) {
+        loop_stop(s->loop);
+    }
+}
+
+static void on_dialer_drained(void *arg)
+{
+    struct serve *s = arg;
+    s->dialer_drained = true;
+    maybe_stopped(s);
+}
+
+static void on_desk_drained(void *arg)
+{
+    struct serve *s = arg;
+    s->desk_drained = true;
+    maybe_stopped(s);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct serve *s = handle->data;
+    if (s->stopping) {
+        log_warn("serve.stop.now", LOG_I64("calls", desk_count(s->desk)));
+        loop_stop(s->loop); /* asked twice */
+        return;
+    }
+    s->stopping = true;
+    log_info("serve.drain", LOG_I64("signal", signum), LOG_I64("calls", desk_count(s->desk)));
+    api_drain(s->api);
+    dialer_drain(s->dialer, on_dialer_drained, s);
+    desk_drain(s->desk, on_desk_drained, s);
+}
+
+static void on_gauges(void *arg)
+{
+    const struct serve *s = arg;
+    struct dialer_state dialing = dialer_state(s->dialer);
+    struct reconcile_state unknown = reconcile_state(s->reconcile);
+    metric_set("calls_live", NULL, (int64_t)desk_count(s->desk));
+    metric_set("dialer_placing", NULL, (int64_t)dialing.placing);
+    metric_set("dialer_claiming", NULL, dialing.claiming ? 1 : 0);
+    metric_set("unknown_oldest_s", NULL, unknown.oldest_s);
+    metric_set("db_waiting", NULL, (int64_t)pg_pool_waiting(s->db));
+}
+
+static void on_health(enum pg_health health, void *arg)
+{
+    const struct serve *s = arg;
+    if (health == PG_UP) {
+        log_info("database.up");
+    } else if (health == PG_REFUSED) {
+        log_error("database.refused", LOG_STR("why", pg_pool_reason(s->db)));
+    } else if (health == PG_DOWN) {
+        log_warn("database.down", LOG_STR("why", pg_pool_reason(s->db)));
+    }
+}
+
+static void close_rooms(struct serve *s)
+{
+    timer_stop(&s->gauges);
+    for (size_t i = 0; i < COUNT_OF(s->signals); i++) {
+        if (s->signals[i].data != NULL) {
+            uv_close((uv_handle_t *)&s->signals[i], NULL);
+        }
+    }
+    insight_close(&s->insight);
+    fetch_close(&s->fetch);
+    handoff_close(&s->handoff);
+    accounts_close(&s->accounts);
+    reconcile_close(&s->reconcile);
+    dialer_close(&s->dialer);
+    desk_close(&s->desk);
+    api_close(&s->api);
+    http_client_free(&s->http);
+    pg_pool_free(&s->db);
+    if (s->loop != NULL) {
+        while (loop_run_once(s->loop, false)) {
+        }
+        loop_free(&s->loop);
+    }
+    settings_fini(&s->settings);
+    secret_wipe(s->urls.callback_key, sizeof s->urls.callback_key);
+}
+
+static int watch_signals(struct serve *s)
+{
+    static const int wanted[] = {SIGTERM, SIGINT};
+    for (size_t i = 0; i < COUNT_OF(s->signals); i++) {
+        int err = uv_signal_init(loop_uv(s->loop), &s->signals[i]);
+        if (err < 0) {
+            return err;
+        }
+        s->signals[i].data = s;
+        err = uv_signal_start(&s->signals[i], on_signal, wanted[i]);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int open_rooms(struct serve *s)
+{
+    int (*const steps[])(struct serve *) = {open_base,    open_calls, open_dialing,
+                                            open_insight, open_api,   watch_signals};
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        int err = steps[i](s);
+        if (err < 0) {
+            return err;
+        }
+    }
+    pg_pool_watch(s->db, on_health, s);
+    timer_repeat(&s->gauges, s->loop, GAUGES_MS, on_gauges, s);
+    return 0;
+}
+
+/* --- the command ---------------------------------------------------------------------------------- */
+
+static int help(void)
+{
+    OWNED(buf_fini) struct buf text;
+    buf_init(&text, 256 * 1024);
+    (void)buf_add_cstr(
+        &text, "Usage: dialwright serve\n"
+               "The daemon: dials, talks, hands over, analyses. Reads its settings from the "
+               "environment:\n\n");
+    if (settings_help(&text) < 0) {
+        return EXIT_FAILED;
+    }
+    (void)fputs(buf_cstr(&text), stdout);
+    return EXIT_DONE;
+}
+
+static int check(struct serve *s)
+{
+    OWNED(buf_fini) struct buf problems;
+    buf_init(&problems, 64 * 1024);
+    if (settings_load(&s->settings, environ, &problems) < 0 ||
+        settings_check_serve(&s->settings, &problems) < 0) {
+        (void)fprintf(stderr, "dialwright serve does not start:\n%s", buf_cstr(&problems));
+        return -EINVAL;
+    }
+    if (mkdir(s->settings.data_dir, 0700) < 0 && errno != EEXIST) {
+        (void)fprintf(stderr,
+                      "dialwright serve does not start:\nDIALWRIGHT_DATA_DIR: cannot make %s: %s\n",
+                      s->settings.data_dir, strerror(errno));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    if (argc > 1) {
+        bool asked = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0;
+        return asked ? help() : (help(), EXIT_USAGE);
+    }
+    static struct serve s; /* process lifetime; zeroed */
+    if (check(&s) < 0) {
+        settings_fini(&s.settings);
+        return EXIT_USAGE;
+    }
+    enum log_level level = LOG_INFO;
+    if (log_level_parse(str_of(s.settings.log_level), &level) < 0) {
+        level = LOG_INFO;
+    }
+    log_init(level, str_of(s.settings.secret));
+    (void)signal(SIGPIPE, SIG_IGN);
+    int err = open_rooms(&s);
+    if (err < 0) {
+        log_error("serve.open.failed", LOG_STR("why", strerror(-err)));
+        close_rooms(&s);
+        return EXIT_FAILED;
+    }
+    log_info("serve.up", LOG_STR("version", DIALWRIGHT_VERSION),
+             LOG_STR("listen", s.settings.listen), LOG_I64("port", api_port(s.api)));
+    loop_run(s.loop);
+    log_info("serve.down");
+    close_rooms(&s);
+    return EXIT_DONE;
+}

@@ -1,0 +1,59 @@
+/* serve.h -- the daemon: opens the rooms in order, ties their hooks together, drains them in reverse.
+ *
+ * Nothing is decided here; serve.c is the wiring, serve_desk.c the wiring of a live call's facts to
+ * the database.
+ *
+ * Owner   cmd_serve().
+ * Thread  the control loop. */
+#ifndef SERVE_H
+#define SERVE_H
+
+#include "api/api.h"
+#include "base/settings.h"
+#include "call/call_desk.h"
+#include "carrier/accounts.h"
+#include "dial/dialer.h"
+#include "dial/reconcile.h"
+#include "handoff/fetch.h"
+#include "handoff/handoff.h"
+#include "insight/insight.h"
+#include "loop/timer.h"
+#include "store/store_call.h"
+
+#include <uv.h>
+
+struct serve {
+    struct settings settings;
+    struct loop *loop;
+    struct pg_pool *db;
+    struct http_client *http;
+    struct carrier_urls urls;
+    uint8_t recording_key[32];
+    uint8_t person_key[32];
+    struct accounts *accounts;
+    struct call_desk *desk;
+    struct handoff *handoff;
+    struct fetch *fetch;
+    struct dialer *dialer;
+    struct reconcile *reconcile;
+    struct insight *insight;
+    struct api *api;
+    struct timer gauges;
+    uv_signal_t signals[2];
+    bool stopping;
+    bool dialer_drained;
+    bool desk_drained;
+    /* What the rooms look at as long as they are open. */
+    struct call_env call_env;
+    struct dial_env dial_env;
+};
+
+/* The desk's door to the database, and what the desk asks of other rooms. */
+struct desk_store serve_desk_store(struct serve *s);
+struct desk_hooks serve_desk_hooks(struct serve *s);
+/* Makes the media side of a call ready: from its brief, or (adopted calls) after asking for it. */
+void serve_prepare(struct serve *s, const json_t *brief);
+void serve_prepare_adopted(struct serve *s, const struct uuid *organization_id,
+                           const struct uuid *call_id);
+
+#endif
