@@ -110,11 +110,10 @@ Test(findings, what_is_not_there_is_dropped)
 Test(findings, lists_lose_only_the_false_ones)
 {
     OWNED(json_free)
-    json_t *answer =
-        answer_with("objections",
-                    "[{\"objection\":\"price\",\"turn\":4,\"quote\":\"bit expensive\"},"
-                    "{\"objection\":\"trust\",\"turn\":4,\"quote\":\"I do not trust you\"},"
-                    "{\"objection\":\"\",\"turn\":4,\"quote\":\"bit expensive\"}, 7]");
+    json_t *answer = answer_with(
+        "objections", "[{\"objection\":\"price\",\"turn\":4,\"quote\":\"bit expensive\"},"
+                      "{\"objection\":\"trust\",\"turn\":4,\"quote\":\"I do not trust you\"},"
+                      "{\"objection\":\"\",\"turn\":4,\"quote\":\"bit expensive\"}, 7]");
     struct findings f;
     cr_assert_eq(findings_read(&f, answer, talk, COUNT_OF(talk)), 0);
     cr_expect_eq(json_array_size(json_get(f.insight, "objections")), 1);

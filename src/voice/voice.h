@@ -69,9 +69,10 @@ struct voice_handlers {
                          void *arg); /* item complete */
     void (*on_response_start)(const char *response_id, const char *tag,
                               void *arg); /* tag: ours or "" (VAD's) */
-    /* status: completed cancelled failed incomplete, or "retrying" (failed without a sound, asked for
-     * again by the session itself: the same tag starts once more). spoke: it had audio; called: it had
-     * tool calls. response_id "": the model refused, or never confirmed, what was asked. */
+    /* status: completed cancelled failed incomplete. spoke: it had audio; called: tool calls.
+     * response_id "": the model refused, or never confirmed, what was asked. One that failed
+     * without a sound and is asked for again by the session is not told: the same tag just starts
+     * once more. */
     void (*on_response_end)(const char *response_id, const char *tag, const char *status,
                             bool spoke, bool called, void *arg);
     void (*on_speech_start)(const char *item_id, int64_t audio_ms,
@@ -80,8 +81,8 @@ struct voice_handlers {
     /* A turn took its place in the order of the talk (text may follow later). after_id: "" = first.
      */
     void (*on_turn)(enum voice_speaker who, const char *item_id, const char *after_id, void *arg);
-    /* Text of a turn. Not final: a further piece. final: the whole text, replacing the pieces (empty
-     * when transcription failed), and nothing more will come. */
+    /* Text of a turn. Not final: a further piece. final: the whole text, replacing the pieces
+     * (empty when transcription failed), and nothing more will come. */
     void (*on_text)(enum voice_speaker who, const char *item_id, struct str text, bool final,
                     void *arg);
     /* A tool call, complete; answer with voice_tool_result() exactly once. */
@@ -113,8 +114,8 @@ struct voice {
     void (*cancel)(struct voice_session *s);
     /* The item was heard up to heard_ms of its audio (never more than was sent). */
     void (*truncate)(struct voice_session *s, const char *item_id, int64_t heard_ms);
-    /* Automatic answers on the lead's speech (on at first): off while disclosure and greeting must be
-     * heard in full. Switched on, it answers what the lead said in the last two seconds. */
+    /* Automatic answers on the lead's speech (on at first): off while disclosure and greeting must
+     * be heard in full. Switched on, it answers what the lead said in the last two seconds. */
     void (*set_turns)(struct voice_session *s, bool automatic);
     /* respond: make the AI go on with this result; else it is only told. */
     int (*tool_result)(struct voice_session *s, const char *call_id, struct str output,

@@ -52,7 +52,8 @@ static void on_session_updated(struct voice_session *s, const struct rt_event *e
     rt_ready(s);
 }
 
-static void on_refused_ask(struct voice_session *s, struct seq_ask *ask, enum rt_error error,
+/* True when it will be asked for again. */
+static bool on_refused_ask(struct voice_session *s, struct seq_ask *ask, enum rt_error error,
                            const struct rt_event *e)
 {
     int64_t now_us = loop_now_us(s->loop);
@@ -63,11 +64,12 @@ static void on_refused_ask(struct voice_session *s, struct seq_ask *ask, enum rt
         ask->tries++;
         seq_again(&s->seq, ask,
                   now_us + (error == RT_ERROR_BUSY ? wait_ms * US_PER_MS : RETRY_SERVER_US));
-        return;
+        return true;
     }
     struct fault fault = fault_of(e, error);
     seq_ask_fini(ask);
     rt_trouble(s, &fault);
+    return false;
 }
 
 static void on_error(struct voice_session *s, const struct rt_event *e)
@@ -91,9 +93,7 @@ static void on_error(struct voice_session *s, const struct rt_event *e)
     if (verdict == SEQ_REFUSED) {
         char tag[SEQ_TAG_SIZE];
         str_copy_cut(str_of(ask.tag), tag, sizeof tag);
-        size_t queued = s->seq.queued;
-        on_refused_ask(s, &ask, error, e);
-        if (s->seq.queued == queued && s->h.on_response_end != NULL) {
+        if (!on_refused_ask(s, &ask, error, e) && s->h.on_response_end != NULL) {
             s->h.on_response_end("", tag, "failed", false, false, s->h.arg);
         }
     } else if (verdict == SEQ_NOT_MINE && error != RT_ERROR_HARMLESS) {
@@ -384,13 +384,14 @@ static void on_response_done(struct voice_session *s, const struct rt_event *e)
     enum rt_error error = class_of(e);
     char tag[SEQ_TAG_SIZE];
     str_copy_cut(str_of(ask.tag), tag, sizeof tag);
-    if (outcome == SEQ_OURS && mute) {
-        size_t queued = s->seq.queued;
-        on_refused_ask(s, &ask, error, e);
-        status = s->seq.queued > queued ? "retrying" : status;
-    } else {
-        seq_ask_fini(&ask);
+    if (outcome == SEQ_OURS && mute && on_refused_ask(s, &ask, error, e)) {
+        if (r != NULL) {
+            *r = (struct rt_response){.discarded = false}; /* its next try is told */
+        }
+        rt_pump(s);
+        return;
     }
+    seq_ask_fini(&ask);
     if (r != NULL) {
         end_items(s, r, e);
         rt_response_over(s, r, status);

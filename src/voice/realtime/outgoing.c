@@ -34,8 +34,8 @@ static json_t *transcription(const struct voice_config *config)
 }
 
 /* The server hears when the lead talks, and does nothing by itself: one side decides who speaks
- * (docs/decisions/voice-turns.md). All values are sent, because documented defaults and those seen
- * on the wire differ. */
+ * (docs/decisions/0005-who-speaks-is-decided-here.md). All values are sent, because documented
+ * defaults and those seen on the wire differ. */
 static json_t *turn_detection(const struct voice_config *config)
 {
     return json_pack("{s:s, s:f, s:i, s:i, s:b, s:b}", "type", "server_vad", "threshold",
