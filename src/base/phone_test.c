@@ -24,6 +24,7 @@ Test(phone, parse)
         {"01 23 45 67 89", "FR", 0, "+33123456789", "FR", true},
         {"+800 1234 5678", NULL, 0, "+80012345678", "", true},
         {"+13245550123", NULL, 0, "+13245550123", "", false}, /* opened after the metadata */
+        {"+86001754788519q8", NULL, 0, "+8617547885198", "CN", true}, /* one spelling (fuzzer) */
         {"4155552671", NULL, -EINVAL, "", "", false},
         {"+1415555", NULL, -ERANGE, "", "", false},
         {"5552671", "US", -ERANGE, "", "", false}, /* only inside one town */

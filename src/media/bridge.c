@@ -23,12 +23,13 @@ static void on_item_end(const struct play_end *end, void *arg);
 static void on_message(struct str message, bool binary, void *arg);
 static void on_ws_close(int err, int code, struct str reason, void *arg);
 
-void bridge_init(struct bridge *b, struct loop *loop, struct pace_clock *clock,
+void bridge_init(struct bridge *b, struct pace_clock *clock, struct jscan *scan,
                  const struct carrier *carrier, const struct voice *voice,
                  const struct bridge_handlers *handlers)
 {
     memset(b, 0, sizeof *b);
-    b->loop = loop;
+    b->loop = clock->loop;
+    b->scan = scan;
     b->carrier = carrier;
     b->voice = voice;
     b->on = *handlers;
@@ -51,7 +52,6 @@ void bridge_fini(struct bridge *b)
         count_end(b);
     }
     ws_free(&b->ws);
-    jscan_free(&b->scan);
     pacer_fini(&b->pacer);
     playback_fini(&b->playback);
     recorder_free(&b->recorder);
@@ -85,7 +85,6 @@ void bridge_attach(struct bridge *b, int fd, struct str already_read, const char
     b->allowed_us = loop_now_us(b->loop);
     b->media_us = b->allowed_us;
     str_copy_cut(str_of(call_uuid), b->call_id, sizeof b->call_id);
-    b->scan = jscan_new(LIMIT_MEDIA_MSG_BYTES);
     struct ws_handlers handlers = {.on_message = on_message, .on_close = on_ws_close, .arg = b};
     b->ws = ws_open(b->loop, fd, WS_SERVER, already_read, LIMIT_MEDIA_MSG_BYTES, handlers, release,
                     release_arg);

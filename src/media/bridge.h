@@ -52,7 +52,7 @@ struct bridge {
     struct voice_session *session; /* NULL: none, or not any more */
     struct bridge_handlers on;
     struct ws_conn *ws;
-    struct jscan *scan;
+    struct jscan *scan; /* the loop's: a message is read to its end before the next */
     struct playback playback;
     struct pacer pacer;
     struct recorder *recorder;
@@ -77,7 +77,7 @@ struct bridge {
     struct buf scratch;
 };
 
-void bridge_init(struct bridge *b, struct loop *loop, struct pace_clock *clock,
+void bridge_init(struct bridge *b, struct pace_clock *clock, struct jscan *scan,
                  const struct carrier *carrier, const struct voice *voice,
                  const struct bridge_handlers *handlers);
 void bridge_fini(struct bridge *b);

@@ -1,10 +1,13 @@
 #include "media/bridge.h"
 
+#include "base/jscan.h"
+#include "base/limits.h"
 #include "media/media_test.h"
 
 struct rig {
     struct loop *loop;
     struct pace_clock clock;
+    struct jscan *scan;
     struct phone phone;
     struct bridge bridge;
     struct voice_session *session;
@@ -74,7 +77,8 @@ static void rig_init(struct rig *g)
     pace_clock_init(&g->clock, g->loop);
     phone_init(&g->phone, g->loop);
     struct bridge_handlers on = {on_start, on_dtmf, on_end, on_lost, g};
-    bridge_init(&g->bridge, g->loop, &g->clock, &carrier_plivo, &voice_double, &on);
+    g->scan = jscan_new(LIMIT_MEDIA_MSG_BYTES);
+    bridge_init(&g->bridge, &g->clock, g->scan, &carrier_plivo, &voice_double, &on);
     struct voice_handlers heard = {.on_audio = voice_audio, .arg = g};
     cr_assert_eq(voice_double.open(&g->session, g->loop, NULL, NULL, &heard), 0);
     bridge_voice(&g->bridge, g->session);
@@ -94,6 +98,7 @@ static void rig_fini(struct rig *g)
     bridge_fini(&g->bridge);
     phone_fini(&g->phone);
     settle_io(g->loop);
+    jscan_free(&g->scan);
     pace_clock_fini(&g->clock);
     loop_free(&g->loop);
     cr_expect_eq(g->released, 1);
@@ -281,7 +286,7 @@ Test(bridge, binary_is_refused)
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
     struct bridge other;
     struct bridge_handlers on = {on_start, on_dtmf, on_end, on_lost, &g};
-    bridge_init(&other, g.loop, &g.clock, &carrier_plivo, &voice_double, &on);
+    bridge_init(&other, &g.clock, g.scan, &carrier_plivo, &voice_double, &on);
     bridge_attach(&other, fds[1], STR_NONE, "call-1", NULL, NULL);
     cr_assert_eq(write(fds[0], frame, sizeof frame), sizeof frame);
     settle_io(g.loop);

@@ -8,8 +8,8 @@ static void on_end(const struct play_end *end, void *arg)
     assert(end->heard_ms <= end->sent_ms && end->sent_ms <= end->queued_ms);
 }
 
-static int on_frame(const struct play_item *item, const struct str *parts, size_t count, int64_t bytes,
-                    int64_t starts_us, void *arg)
+static int on_frame(const struct play_item *item, const struct str *parts, size_t count,
+                    int64_t bytes, int64_t starts_us, void *arg)
 {
     struct pacer *p = arg;
     uint8_t ulaw[256];

@@ -15,9 +15,11 @@
 #define SILENCE       0xff
 #define HEADER_BYTES  58
 /* The newest part of the window that may still change: the carrier's lead, and late frames. */
-#define SETTLE_SAMPLES 3200
+#define SETTLE_SAMPLES 2000
 /* The lead's frames arrive unevenly; only a distance above this is a gap in the stream. */
 #define GAP_SAMPLES 1600
+static_assert(RECORDER_CHUNK + SETTLE_SAMPLES + GAP_SAMPLES <= RECORDER_WINDOW,
+              "what may still change fits");
 
 enum side { LEFT, RIGHT };
 

@@ -20,9 +20,9 @@
 #include "base/str.h"
 #include "loop/loop.h"
 
-#define RECORDER_WINDOW    16384 /* samples kept in memory */
-#define RECORDER_CHUNK     8000  /* samples a write */
-#define RECORDER_BACKLOG   16
+#define RECORDER_WINDOW    8192 /* samples kept in memory */
+#define RECORDER_CHUNK     4000 /* samples a write */
+#define RECORDER_BACKLOG   32
 #define RECORDER_PATH_SIZE 512
 
 struct recorder;
