@@ -4,7 +4,8 @@
  *
  * One row a number of calls, all through one media loop in a process of its own, 50 frames a second
  * each way; beside it the same traffic through a bare relay. us_per_frame is the CPU time of the
- * process measured per frame carried there and back. --max goes up until a row is not clean. */
+ * process measured per frame carried there and back; KiB/call is the growth of its resident memory
+ * from one call to N. --max goes up until a row is not clean. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
@@ -39,7 +40,8 @@ struct row {
     bool clean;
     double us_per_frame;
     double core_percent_per_call;
-    double kib_per_call;
+    double kib_per_call; /* growth from the one-call row to this one */
+    int64_t kib;
     uint64_t frames;
     uint64_t lost;
     uint64_t out_of_order;
@@ -223,7 +225,7 @@ static void wait_talking(struct loop *loop, struct generator *g, size_t calls)
 }
 
 static void measure(struct loop *loop, struct generator *g, struct child *c, int64_t seconds,
-                    int64_t base_kib, struct row *row)
+                    struct row *row)
 {
     run_for(loop, 1000);
     int64_t cpu0 = cpu_us(c->pid);
@@ -236,7 +238,7 @@ static void measure(struct loop *loop, struct generator *g, struct child *c, int
     double used_us = (double)(cpu_us(c->pid) - cpu0);
     row->generator_load = (double)(own_cpu_us() - own0) / wall_us * 100;
     row->subject_load = used_us / wall_us * 100;
-    row->kib_per_call = (double)(resident_kib(c->pid) - base_kib) / (double)row->calls;
+    row->kib = resident_kib(c->pid);
     run_for(loop, DRAIN_MS);
     const struct generator_totals *t = generator_totals(g);
     row->frames = t->got_in + t->got_out;
@@ -271,7 +273,6 @@ static void row_run(struct row *row, int64_t seconds, const char *data_dir)
         exit(1);
     }
     run_for(loop, 200);
-    int64_t base_kib = resident_kib(c.pid);
     for (size_t i = 0; row->relay && i < row->calls; i++) {
         generator_attach(g, i, ours[i][0], ours[i][1]);
     }
@@ -279,7 +280,7 @@ static void row_run(struct row *row, int64_t seconds, const char *data_dir)
         generator_dial(g, c.port);
     }
     wait_talking(loop, g, row->calls);
-    measure(loop, g, &c, seconds, base_kib, row);
+    measure(loop, g, &c, seconds, row);
     child_end(&c);
     generator_free(&g);
     loop_free(&loop);
@@ -391,6 +392,10 @@ int main(int argc, char **argv)
     uint64_t lost_at_max = 0;
     for (size_t i = 0; i < count; i++) {
         row_run(&rows[i], o.seconds, data_dir);
+        if (!rows[i].relay && i > 0 && rows[i].calls > 1) {
+            rows[i].kib_per_call =
+                (double)(rows[i].kib - rows[0].kib) / (double)(rows[i].calls - 1);
+        }
         if (!o.json) {
             row_print(&rows[i]);
         }

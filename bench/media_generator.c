@@ -260,6 +260,13 @@ static void opening_speak(struct end *e, struct str name)
     say(e, "response.output_audio_transcript.done", text);
     (void)snprintf(text, sizeof text, "%s}", ids);
     say(e, "response.output_audio.done", text);
+    (void)snprintf(
+        text, sizeof text,
+        "\"event_id\":\"e\",\"response_id\":\"resp_open\",\"output_index\":0,\"item\":{"
+        "\"id\":\"item_open\",\"type\":\"message\",\"role\":\"assistant\",\"status\":"
+        "\"completed\",\"content\":[{\"type\":\"output_audio\",\"transcript\":\"%s\"}]}}",
+        GENERATOR_DISCLOSURE);
+    say(e, "response.output_item.done", text);
     (void)snprintf(text, sizeof text,
                    "\"event_id\":\"e\",\"response\":{\"id\":\"resp_open\",\"object\":"
                    "\"realtime.response\",\"status\":\"completed\",\"output\":[],\"metadata\":{"
@@ -271,7 +278,6 @@ static void opening_speak(struct end *e, struct str name)
 
 static void on_model_message(struct str message, struct end *e)
 {
-    if (getenv("DBG") && !says(message, "append")) fprintf(stderr, "%u %.*s\n", e->no, (int)(message.len>600?600:message.len), message.p);
     struct str audio = member(str_head(message, 4096), "\"audio\":\"");
     if (says(message, "\"input_audio_buffer.append\"")) {
         frame_got(e, audio);
@@ -398,9 +404,12 @@ static void on_tick(void *arg)
     for (size_t kind = 0; kind < 2; kind++) {
         for (size_t i = 0; i < g->calls; i++) {
             struct end *e = &g->ends[kind][i];
-            while (e->flows && e->ws != NULL && e->next_us <= now_us) {
+            if (e->flows && e->ws != NULL && e->next_us <= now_us) {
                 frame_send(e);
                 e->next_us += FRAME_US;
+                /* We were not let run for a frame or more: those were never made. Sending them late
+                 * would measure how long they waited behind each other to be played. */
+                e->next_us = e->next_us < now_us ? now_us + FRAME_US : e->next_us;
             }
         }
     }

@@ -55,7 +55,7 @@ build_tree() {
     fi
     printf '%s' "$*" >"$dir/.dialwright-options"
     ninja -C "$dir" -j "$(jobs_count)" >"$dir.log" 2>&1 || {
-        grep -vE '^\[[0-9]+/[0-9]+\]|^ninja: ' "$dir.log" | tail -60 >&2
+        grep -avE '^\[[0-9]+/[0-9]+\]|^ninja: ' "$dir.log" | tail -60 >&2
         return 1
     }
 }

@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OUT_MAX     (8 * 1024 * 1024)
-#define BODY_MAX    (256 * 1024)
-#define URL_SIZE    256
+#define OUT_MAX  (8 * 1024 * 1024)
+#define BODY_MAX (256 * 1024)
+#define URL_SIZE 256
 
 static void sim_state(struct http_request *req, void *arg);
 
@@ -38,10 +38,9 @@ static void sim_state(struct http_request *req, void *arg)
 {
     struct sim *sim = arg;
     OWNED(json_free)
-    json_t *state =
-        json_pack("{s:o, s:o, s:o, s:o}", "carrier", carrier_state(sim->carrier), "model",
-                  model_state(sim->model), "faults", faults_report(&sim->faults), "limits",
-                  sim_limits_json(&sim->limits));
+    json_t *state = json_pack("{s:o, s:o, s:o, s:o}", "carrier", carrier_state(sim->carrier),
+                              "model", model_state(sim->model), "faults",
+                              faults_report(&sim->faults), "limits", sim_limits_json(&sim->limits));
     struct buf text;
 
     buf_init(&text, BODY_MAX);

@@ -107,9 +107,8 @@ static bool range(const char *text, int64_t *low, int64_t *high)
 
 static bool take_text(struct options *o, int which, const char *value)
 {
-    const char **const places[] = {&o->listen,    &o->public_url, &o->auth_id,
-                                   &o->auth_token, &o->model_key, &o->truth_path,
-                                   &o->record_dir, &o->people_dir};
+    const char **const places[] = {&o->listen,    &o->public_url, &o->auth_id,    &o->auth_token,
+                                   &o->model_key, &o->truth_path, &o->record_dir, &o->people_dir};
 
     if (which <= OPT_PEOPLE) {
         *places[which - OPT_LISTEN] = value;

@@ -25,5 +25,4 @@ struct sim {
     const char *model_key;
 };
 
-
 #endif

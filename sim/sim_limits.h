@@ -13,14 +13,14 @@
 
 struct sim_limits {
     int64_t calls_per_second;
-    int64_t queue_ms_max;   /* an accepted call is dialed within this, or refused with 429 */
-    int64_t ring_delay_ms;  /* from dialing to the first ring, at most */
-    int64_t ring_ms_min;    /* people answer after ... */
-    int64_t ring_ms_max;    /* ... to this */
-    int64_t no_answer_ms;   /* the network gives up ringing after this (or ring_timeout if shorter) */
-    int64_t record_lag_ms;  /* a finished call is in the call records after exactly this */
-    int64_t post_ms_max;    /* the answer to a POST, slow faults aside */
-    int64_t machine_ms;     /* machine detection speaks after this */
+    int64_t queue_ms_max;  /* an accepted call is dialed within this, or refused with 429 */
+    int64_t ring_delay_ms; /* from dialing to the first ring, at most */
+    int64_t ring_ms_min;   /* people answer after ... */
+    int64_t ring_ms_max;   /* ... to this */
+    int64_t no_answer_ms; /* the network gives up ringing after this (or ring_timeout if shorter) */
+    int64_t record_lag_ms;      /* a finished call is in the call records after exactly this */
+    int64_t post_ms_max;        /* the answer to a POST, slow faults aside */
+    int64_t machine_ms;         /* machine detection speaks after this */
     int64_t console_offset_min; /* the console's zone: StartTime, AnswerTime, EndTime, CDR times */
 };
 

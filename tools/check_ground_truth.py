@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """check_ground_truth.py -- compares the database with what the carrier says it did.
 
     tools/check_ground_truth.py --database-url URL --ground-truth FILE [--leads CSV] [--data-dir DIR]
@@ -256,7 +256,8 @@ def plain(text):
 
 def check_insights(checks, database):
     talked = database.rows("SELECT l.id, i.id AS insight FROM call_logs l LEFT JOIN conversation_insights i ON i.call_log_id = l.id"
-                           " WHERE l.status = 'ended' AND EXISTS (SELECT FROM call_turns t WHERE t.call_log_id = l.id AND t.speaker = 'lead')")
+                           " JOIN call_attempts a ON a.call_log_id = l.id"
+                           " WHERE l.status = 'ended' AND a.outcome = 'answered' AND EXISTS (SELECT FROM call_turns t WHERE t.call_log_id = l.id AND t.speaker = 'lead')")
     checks.add("each conversation was analysed", [t["id"] for t in talked if not t["insight"]], len(talked))
     failed = database.rows("SELECT id, last_error FROM analysis_jobs WHERE status NOT IN ('done', 'too_short')")
     checks.add("no analysis is left over", ["%s %s" % (f["id"], f["last_error"]) for f in failed], len(talked))

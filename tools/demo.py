@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """demo.py -- runs the demonstration; started by script/demo, which says what it does.
 
 Order: cluster, schema, simulator, list of people, set-up file, import, daemon, start, wait, report, checks.

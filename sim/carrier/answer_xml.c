@@ -59,8 +59,8 @@ static const struct grammar grammars[VERB_COUNT] = {
     [VERB_NUMBER] = {"Number",
                      " sendDigits sendDigitsMode sendOnPreanswer sipHeaders callerId callerName ",
                      true},
-    [VERB_USER] = {"User",
-                   " sipHeaders sipAuthUsername sipAuthPassword callerId callerName ", true},
+    [VERB_USER] = {"User", " sipHeaders sipAuthUsername sipAuthPassword callerId callerName ",
+                   true},
 };
 
 struct reading {

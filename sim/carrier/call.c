@@ -104,7 +104,8 @@ int call_create(struct carrier *c, const json_t *request, struct call **out, con
     read_urls(call, request);
     struct str key = str_of(call->to);
     uintptr_t dials = (uintptr_t)map_get(&c->dials, key);
-    (void)map_put(&c->dials, key, (void *)(dials + 1)); /* a number, kept where a pointer would be */
+    (void)map_put(&c->dials, key,
+                  (void *)(dials + 1)); /* a number, kept where a pointer would be */
     call->nth = dials;
     call->persona = book_persona(c->conf.book, c->conf.seed, key, call->nth);
     make_ids(call);
@@ -125,9 +126,9 @@ void call_free(struct call *call)
     timer_stop(&call->machine);
     timer_stop(&call->pause);
     exec_stop(call);
-    char *texts[] = {call->answer_url,   call->answer_method,   call->ring_url,
-                     call->ring_method,  call->hangup_url,      call->hangup_method,
-                     call->fallback_url, call->fallback_method, call->machine_url,
+    char *texts[] = {call->answer_url,    call->answer_method,   call->ring_url,
+                     call->ring_method,   call->hangup_url,      call->hangup_method,
+                     call->fallback_url,  call->fallback_method, call->machine_url,
                      call->machine_method};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         xfree(texts[i]);

@@ -116,8 +116,8 @@ struct call {
 };
 
 /* call.c */
-int call_create(struct carrier *c, const json_t *request, struct call **out, const char **why)
-    MUST_USE;
+int call_create(struct carrier *c, const json_t *request, struct call **out,
+                const char **why) MUST_USE;
 void call_end(struct call *call, enum cause cause, const char *source);
 void call_free(struct call *call);
 void call_standard_fields(const struct call *call, struct form *f, const char *event,

@@ -9,10 +9,10 @@
 #define SIM_CARRIER_CARRIER_H
 
 #include "faults/faults.h"
-#include "sim_limits.h"
 #include "loop/loop.h"
 #include "net/http_client.h"
 #include "people/book.h"
+#include "sim_limits.h"
 #include "truth.h"
 
 struct carrier;

@@ -19,8 +19,7 @@ static const struct cause_info infos[CAUSE_COUNT] = {
     [CAUSE_ACTION_XML] = {8012, "Invalid Action XML", "NORMAL_CLEARING", "completed"},
     [CAUSE_REDIRECT_XML] = {8014, "Invalid Redirect XML", "NORMAL_CLEARING", "completed"},
     [CAUSE_MACHINE] = {9100, "Machine Detected", "NORMAL_CLEARING", "completed"},
-    [CAUSE_CONFIRM_FAILED] = {9110, "Confirm Key Challenge Failed", "NORMAL_CLEARING",
-                              "completed"},
+    [CAUSE_CONFIRM_FAILED] = {9110, "Confirm Key Challenge Failed", "NORMAL_CLEARING", "completed"},
 };
 
 const struct cause_info *cause_info(enum cause cause)

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define URL_MAX_BYTES  2049
-#define KEY_DELAY_MS   500
-#define MUSIC_HZ       440.0
-#define MUSIC_PERIOD   100 /* ticks: 0.4 s of tone every 2 s */
-#define MUSIC_ON       20
+#define URL_MAX_BYTES 2049
+#define KEY_DELAY_MS  500
+#define MUSIC_HZ      440.0
+#define MUSIC_PERIOD  100 /* ticks: 0.4 s of tone every 2 s */
+#define MUSIC_ON      20
 
 enum dial_state { DIAL_RINGING, DIAL_BRIEFING, DIAL_WAITING_KEY, DIAL_BRIDGED, DIAL_OVER };
 

@@ -12,9 +12,9 @@
 
 #include "base/buf.h"
 
-#define FORM_MAX             64
-#define FORM_SIGNATURE_SIZE  45 /* base64 of 32 bytes and a NUL */
-#define FORM_NONCE_SIZE      21
+#define FORM_MAX            64
+#define FORM_SIGNATURE_SIZE 45 /* base64 of 32 bytes and a NUL */
+#define FORM_NONCE_SIZE     21
 
 struct form_pair {
     char *name;
@@ -32,7 +32,7 @@ void form_fini(struct form *f);
 void form_add(struct form *f, const char *name, const char *value);
 void form_add_str(struct form *f, struct str name, struct str value);
 void form_addf(struct form *f, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-void form_copy(struct form *to, const struct form *from); /* appends */
+void form_copy(struct form *to, const struct form *from);       /* appends */
 const char *form_value(const struct form *f, const char *name); /* NULL */
 void form_encode(const struct form *f, struct buf *out);
 /* Decodes "a=b&c=d"; bad escapes are kept as they stand. */

@@ -34,10 +34,10 @@ struct hook {
 };
 
 static const char *const kind_names[HOOK_COUNT] = {
-    [HOOK_ANSWER] = "answer",       [HOOK_FALLBACK] = "fallback", [HOOK_REDIRECT] = "redirect",
-    [HOOK_ACTION] = "action",       [HOOK_CONFIRM] = "confirm",   [HOOK_RING] = "ring",
-    [HOOK_HANGUP] = "hangup",       [HOOK_MACHINE] = "machine",   [HOOK_RECORDING] = "recording",
-    [HOOK_STREAM] = "stream",       [HOOK_DIAL] = "dial"};
+    [HOOK_ANSWER] = "answer", [HOOK_FALLBACK] = "fallback", [HOOK_REDIRECT] = "redirect",
+    [HOOK_ACTION] = "action", [HOOK_CONFIRM] = "confirm",   [HOOK_RING] = "ring",
+    [HOOK_HANGUP] = "hangup", [HOOK_MACHINE] = "machine",   [HOOK_RECORDING] = "recording",
+    [HOOK_STREAM] = "stream", [HOOK_DIAL] = "dial"};
 
 static bool is_notice(enum hook_kind kind)
 {
@@ -62,8 +62,8 @@ void hook_policy_read(struct str url, struct hook_policy *out)
     struct str name;
     struct str word;
 
-    *out = (struct hook_policy){
-        .retries = 1, .on_connect = true, .on_read = true, .read_ms = 40000};
+    *out =
+        (struct hook_policy){.retries = 1, .on_connect = true, .on_read = true, .read_ms = 40000};
     while (str_split(&rest, '&', &pair)) {
         int64_t n = 0;
         if (!str_split(&pair, '=', &name) || pair.p == NULL) {
@@ -71,8 +71,7 @@ void hook_policy_read(struct str url, struct hook_policy *out)
         }
         if (str_eq_cstr(name, "rc") && str_to_i64(pair, &n) == 0 && n >= 0 && n <= 5) {
             out->retries = n;
-        } else if (str_eq_cstr(name, "rt") && str_to_i64(pair, &n) == 0 && n >= 100 &&
-                   n <= 40000) {
+        } else if (str_eq_cstr(name, "rt") && str_to_i64(pair, &n) == 0 && n >= 100 && n <= 40000) {
             out->read_ms = n;
         } else if (str_eq_cstr(name, "rp")) {
             out->on_connect = false;
@@ -184,8 +183,8 @@ void hook_post(struct call *call, enum hook_kind kind, const char *url, const ch
             return;
         }
     } else {
-        h->lose_first = fault_strikes(call->carrier->conf.faults, FAULT_HOOK_LOST,
-                                      str_of(call->to), call->nth * HOOK_COUNT + kind);
+        h->lose_first = fault_strikes(call->carrier->conf.faults, FAULT_HOOK_LOST, str_of(call->to),
+                                      call->nth * HOOK_COUNT + kind);
     }
     spoil(h, &delay_ms);
     timer_start(&h->wait, call->carrier->conf.loop, delay_ms, on_wait_over, h);
@@ -275,10 +274,11 @@ static bool may_retry(const struct hook *h, const struct http_result *r)
 
 static void finish(struct hook *h, int status, struct str body)
 {
-    static const char *const twists[] = {
-        [TWIST_NONE] = "sent", [TWIST_UNSIGNED] = "forged_unsigned",
-        [TWIST_BAD_SIGNATURE] = "forged_signature", [TWIST_ALTERED] = "forged_body",
-        [TWIST_REPLAY] = "replayed"};
+    static const char *const twists[] = {[TWIST_NONE] = "sent",
+                                         [TWIST_UNSIGNED] = "forged_unsigned",
+                                         [TWIST_BAD_SIGNATURE] = "forged_signature",
+                                         [TWIST_ALTERED] = "forged_body",
+                                         [TWIST_REPLAY] = "replayed"};
     struct call *call = h->call;
     hook_done_fn *on_done = h->on_done;
 

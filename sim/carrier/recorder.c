@@ -30,9 +30,11 @@ static void record_fields(const struct recording *rec, struct form *f, bool over
 {
     form_add(f, "RecordUrl", rec->url);
     form_add(f, "RecordingID", rec->id);
-    form_addf(f, "RecordingDuration", "%lld", over ? (long long)(rec->duration_ms + 500) / 1000 : -1LL);
+    form_addf(f, "RecordingDuration", "%lld",
+              over ? (long long)(rec->duration_ms + 500) / 1000 : -1LL);
     form_addf(f, "RecordingDurationMs", "%lld", over ? (long long)rec->duration_ms : -1LL);
-    form_addf(f, "RecordingStartMs", "%lld", over ? (long long)(rec->start_wall_us / US_PER_MS) : -1LL);
+    form_addf(f, "RecordingStartMs", "%lld",
+              over ? (long long)(rec->start_wall_us / US_PER_MS) : -1LL);
     form_addf(f, "RecordingEndMs", "%lld", over ? (long long)(rec->end_wall_us / US_PER_MS) : -1LL);
 }
 
@@ -69,8 +71,8 @@ void recorder_start(struct call *call, const struct verb *verb)
         form_init(&f);
         call_standard_fields(call, &f, "Record", "in-progress");
         record_fields(rec, &f, false);
-        hook_post(call, HOOK_RECORDING, action, verb_attr(verb, "method", "POST", method, sizeof method),
-                  &f, NULL);
+        hook_post(call, HOOK_RECORDING, action,
+                  verb_attr(verb, "method", "POST", method, sizeof method), &f, NULL);
     }
 }
 

@@ -26,7 +26,7 @@ void recorder_add(struct recorder *r, const uint8_t said[G711_FRAME_BYTES],
                   const uint8_t heard[G711_FRAME_BYTES]);
 /* Writes the file, tells the callback, frees. */
 void recorder_end(struct recorder **r);
-void recorder_free(struct recorder **r); /* silent */
+void recorder_free(struct recorder **r);                                        /* silent */
 const struct recording *recording_find(const struct carrier *c, struct str id); /* NULL */
 void recordings_free(struct carrier *c);
 

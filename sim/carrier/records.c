@@ -46,18 +46,17 @@ static json_t *record(const struct call *call)
     (void)snprintf(cost, sizeof cost, "%.5f", 0.003 * (double)billed_s / 60);
     (void)snprintf(uri, sizeof uri, "/v1/Account/%s/Call/%s/", call->carrier->conf.auth_id,
                    call->uuid);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:s, s:s, "
-                     "s:s, s:s, s:s, s:n, s:s, s:s}",
-                     "call_uuid", call->uuid, "from_number", call->from + 1, "to_number",
-                     call->to + 1, "call_direction", "outbound", "call_state",
-                     talk_s > 0 ? "ANSWER" : info->raw, "initiation_time", start, "answer_time",
-                     answer, "end_time", end, "call_duration", (json_int_t)talk_s, "bill_duration",
-                     (json_int_t)talk_s, "billed_duration", (json_int_t)billed_s,
-                     "hangup_cause_code", info->code, "hangup_cause_name", info->name,
-                     "hangup_source", call->hangup_source, "total_amount", cost, "total_rate",
-                     "0.00300", "resource_uri", uri, "stir_verification", "Not Applicable",
-                     "parent_call_uuid", "stir_attestation", "Not Applicable",
-                     "voice_network_group", "simulated");
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:s, s:s, "
+        "s:s, s:s, s:s, s:n, s:s, s:s}",
+        "call_uuid", call->uuid, "from_number", call->from + 1, "to_number", call->to + 1,
+        "call_direction", "outbound", "call_state", talk_s > 0 ? "ANSWER" : info->raw,
+        "initiation_time", start, "answer_time", answer, "end_time", end, "call_duration",
+        (json_int_t)talk_s, "bill_duration", (json_int_t)talk_s, "billed_duration",
+        (json_int_t)billed_s, "hangup_cause_code", info->code, "hangup_cause_name", info->name,
+        "hangup_source", call->hangup_source, "total_amount", cost, "total_rate", "0.00300",
+        "resource_uri", uri, "stir_verification", "Not Applicable", "parent_call_uuid",
+        "stir_attestation", "Not Applicable", "voice_network_group", "simulated");
 }
 
 static bool starts_with_number(const char *number, const char *prefix)
@@ -178,12 +177,11 @@ json_t *records_list(const struct carrier *c, const struct form *query, const ch
         return json_pack("{s:s, s:o}", "api_id", api_id, "calls", uuids(calls, &f, limit, offset));
     }
     json_t *objects = page_of_records(c, &f, limit, offset, &total);
-    return json_pack("{s:s, s:{s:I, s:I, s:I, s:o, s:o}, s:o}", "api_id", api_id, "meta", "limit",
-                     (json_int_t)limit, "offset", (json_int_t)offset, "total_count",
-                     (json_int_t)total, "next",
-                     page_link(c, limit, offset + limit, offset + limit < total), "previous",
-                     page_link(c, limit, offset > limit ? offset - limit : 0, offset > 0),
-                     "objects", objects);
+    return json_pack(
+        "{s:s, s:{s:I, s:I, s:I, s:o, s:o}, s:o}", "api_id", api_id, "meta", "limit",
+        (json_int_t)limit, "offset", (json_int_t)offset, "total_count", (json_int_t)total, "next",
+        page_link(c, limit, offset + limit, offset + limit < total), "previous",
+        page_link(c, limit, offset > limit ? offset - limit : 0, offset > 0), "objects", objects);
 }
 
 json_t *records_one(const struct call *call, const char *status, const char *api_id)
@@ -205,13 +203,13 @@ json_t *records_one(const struct call *call, const char *status, const char *api
         clock_format(call->start_wall_us, start);
         start[10] = ' ';
         start[26] = '\0';
-        json_t *one = json_pack(
-            "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "api_id", api_id, "call_uuid", call->uuid,
-            "request_uuid", call->request_uuid, "direction", "outbound", "from", call->from + 1,
-            "to", call->to + 1, "caller_name", call->from + 1, "call_status",
-            call->state == CALL_QUEUED    ? "queued"
-            : call->state == CALL_TALKING ? "in-progress"
-                                          : "ringing");
+        json_t *one = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "api_id", api_id,
+                                "call_uuid", call->uuid, "request_uuid", call->request_uuid,
+                                "direction", "outbound", "from", call->from + 1, "to", call->to + 1,
+                                "caller_name", call->from + 1, "call_status",
+                                call->state == CALL_QUEUED    ? "queued"
+                                : call->state == CALL_TALKING ? "in-progress"
+                                                              : "ringing");
         if (live) {
             (void)json_object_set_new(one, "session_start", json_string(start));
         }

@@ -4,8 +4,8 @@
 #include "base/crypto.h"
 #include "call.h"
 #include "people/dice.h"
-#include "records.h"
 #include "recorder.h"
+#include "records.h"
 #include "sim.h"
 
 #include <errno.h>
@@ -288,9 +288,9 @@ void rest_recording_file(struct http_request *req, void *arg)
     struct str file = http_param(req, "file");
     struct stat st;
 
-    const struct recording *rec =
-        str_ends(file, STR(".wav")) ? recording_find(sim->carrier, str_head(file, file.len - 4))
-                                    : NULL;
+    const struct recording *rec = str_ends(file, STR(".wav"))
+                                      ? recording_find(sim->carrier, str_head(file, file.len - 4))
+                                      : NULL;
     int fd = rec == NULL ? -1 : open(rec->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0) {
         http_answer(req, 404, "text/plain", STR("no such recording"));

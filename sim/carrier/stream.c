@@ -354,12 +354,13 @@ void stream_send(struct stream *s, const uint8_t in[G711_FRAME_BYTES])
     char payload[((G711_FRAME_BYTES + 2) / 3) * 4 + 1];
 
     s->chunk++;
-    int n = snprintf(head, sizeof head,
-                     "{\"event\":\"media\",\"sequenceNumber\":%" PRId64
-                     ",\"streamId\":\"%s\",\"media\":{\"track\":\"inbound\",\"timestamp\":\"%" PRId64
-                     "\",\"chunk\":%" PRId64 ",\"payload\":\"",
-                     ++s->sequence, s->id,
-                     (int64_t)(loop_wall_us(s->call->carrier->conf.loop) / US_PER_MS), s->chunk);
+    int n =
+        snprintf(head, sizeof head,
+                 "{\"event\":\"media\",\"sequenceNumber\":%" PRId64
+                 ",\"streamId\":\"%s\",\"media\":{\"track\":\"inbound\",\"timestamp\":\"%" PRId64
+                 "\",\"chunk\":%" PRId64 ",\"payload\":\"",
+                 ++s->sequence, s->id,
+                 (int64_t)(loop_wall_us(s->call->carrier->conf.loop) / US_PER_MS), s->chunk);
     size_t len = base64_encode(in, G711_FRAME_BYTES, payload);
     struct str parts[] = {str_make(head, (size_t)n), str_make(payload, len),
                           STR("\"},\"extra_headers\":\"{}\"}")};

@@ -20,20 +20,20 @@ enum fault_kind {
     FAULT_HOOK_FORGED,    /* besides the true one: unsigned, badly signed, altered body */
     FAULT_HOOK_REPLAYED,  /* the very same bytes, headers included, once more */
     FAULT_POST_5XX_DIALED,
-    FAULT_POST_5XX,       /* and nobody is rung */
-    FAULT_POST_CUT_DIALED,/* connection cut without an answer, but the phone rings */
+    FAULT_POST_5XX,        /* and nobody is rung */
+    FAULT_POST_CUT_DIALED, /* connection cut without an answer, but the phone rings */
     FAULT_POST_CUT,
     FAULT_POST_SLOW_DIALED, /* answers long after the client gave up; the phone rings */
     FAULT_POST_429,
-    FAULT_STREAM_CUT,     /* the media socket breaks in mid-talk */
-    FAULT_MODEL_REFUSED,  /* 503 instead of a WebSocket */
-    FAULT_MODEL_CUT,      /* the model's socket breaks in mid-talk */
-    FAULT_MODEL_ERROR,    /* an error event, and a response that fails */
-    FAULT_TRANSCRIPT_LATE,/* input transcripts come seconds late, out of order */
+    FAULT_STREAM_CUT,      /* the media socket breaks in mid-talk */
+    FAULT_MODEL_REFUSED,   /* 503 instead of a WebSocket */
+    FAULT_MODEL_CUT,       /* the model's socket breaks in mid-talk */
+    FAULT_MODEL_ERROR,     /* an error event, and a response that fails */
+    FAULT_TRANSCRIPT_LATE, /* input transcripts come seconds late, out of order */
     FAULT_TRANSCRIPT_FAILED,
     FAULT_ANALYSIS_429,
     FAULT_ANALYSIS_500,
-    FAULT_ANALYSIS_CUT,   /* status incomplete, JSON cut in the middle */
+    FAULT_ANALYSIS_CUT, /* status incomplete, JSON cut in the middle */
     FAULT_COUNT,
 };
 

@@ -251,8 +251,8 @@ static json_t *wrap(const json_t *request, int64_t wall_us, const char *text, bo
         "type", "reasoning", "summary", "id", "msg_simulated", "type", "message", "role",
         "assistant", "status", cut ? "incomplete" : "completed", "content", "type", "output_text",
         "text", text, "annotations", "usage", "input_tokens", in, "input_tokens_details",
-        "cached_tokens", 0, "cache_write_tokens", 0, "output_tokens", out,
-        "output_tokens_details", "reasoning_tokens", 32, "total_tokens", in + out);
+        "cached_tokens", 0, "cache_write_tokens", 0, "output_tokens", out, "output_tokens_details",
+        "reasoning_tokens", 32, "total_tokens", in + out);
 
     if (cut) {
         (void)json_object_set_new(reply, "incomplete_details",

@@ -23,7 +23,7 @@ struct brain {
 };
 
 struct plan {
-    struct str say; /* empty: nothing is said */
+    struct str say;             /* empty: nothing is said */
     const struct ai_turn *turn; /* tools come from it; NULL: none */
 };
 

@@ -152,8 +152,8 @@ static int check_format(const struct check *c, const json_t *v, const char *path
 
 static int check_voice(const struct check *c, const json_t *v, const char *path)
 {
-    static const char *const list[] = {"alloy", "ash",   "ballad",  "coral", "echo", "sage",
-                                       "shimmer", "verse", "marin", "cedar", NULL};
+    static const char *const list[] = {"alloy",   "ash",   "ballad", "coral", "echo", "sage",
+                                       "shimmer", "verse", "marin",  "cedar", NULL};
 
     if (c->voice_fixed) {
         return refuse(c, "cannot_update_voice", path,
@@ -262,8 +262,8 @@ static int check_tools(const struct check *c, const json_t *v, const char *path)
     {
         char inner[64];
         (void)snprintf(inner, sizeof inner, "%s[%zu]", path, i);
-        if (!in_list(json_object_get(tool, "type"), kinds) ||
-            json_get_str(tool, "name").len == 0 || json_get_str(tool, "name").len > 64) {
+        if (!in_list(json_object_get(tool, "type"), kinds) || json_get_str(tool, "name").len == 0 ||
+            json_get_str(tool, "name").len > 64) {
             return bad_value(c, inner);
         }
         if (!str_eq_cstr(json_get_str(json_object_get(tool, "parameters"), "type"), "object")) {
@@ -342,11 +342,11 @@ static const struct member session_members[] = {
 };
 
 static const struct member response_members[] = {
-    {"instructions", check_text},     {"output_modalities", check_modalities},
-    {"audio", check_audio},           {"tools", check_tools},
-    {"tool_choice", check_choice},    {"parallel_tool_calls", check_bool},
-    {"reasoning", check_any},         {"max_output_tokens", check_tokens},
-    {"metadata", check_metadata},     {"conversation", check_text},
+    {"instructions", check_text},  {"output_modalities", check_modalities},
+    {"audio", check_audio},        {"tools", check_tools},
+    {"tool_choice", check_choice}, {"parallel_tool_calls", check_bool},
+    {"reasoning", check_any},      {"max_output_tokens", check_tokens},
+    {"metadata", check_metadata},  {"conversation", check_text},
     {"input", check_any},
 };
 
@@ -357,8 +357,8 @@ json_t *config_default(const char *model)
         "s:i, s:i, s:n, s:b, s:b}}, s:{s:{s:s, s:i}, s:s, s:f}}}",
         "type", "realtime", "object", "realtime.session", "model", model, "output_modalities",
         "audio", "instructions", "You are a helpful, witty, and friendly AI.", "tools",
-        "tool_choice", "auto", "max_output_tokens", "inf", "tracing", "truncation", "auto",
-        "audio", "input", "format", "type", "audio/pcm", "rate", 24000, "turn_detection", "type",
+        "tool_choice", "auto", "max_output_tokens", "inf", "tracing", "truncation", "auto", "audio",
+        "input", "format", "type", "audio/pcm", "rate", 24000, "turn_detection", "type",
         "server_vad", "threshold", 0.5, "prefix_padding_ms", 300, "silence_duration_ms", 200,
         "idle_timeout_ms", "create_response", 1, "interrupt_response", 1, "output", "format",
         "type", "audio/pcm", "rate", 24000, "voice", "marin", "speed", 1.0);
@@ -374,8 +374,8 @@ static void merge(json_t *into, const json_t *from)
     json_object_foreach((json_t *)(uintptr_t)from, key, value)
     {
         json_t *old = json_object_get(into, key);
-        bool deep = strcmp(key, "audio") == 0 || strcmp(key, "input") == 0 ||
-                    strcmp(key, "output") == 0;
+        bool deep =
+            strcmp(key, "audio") == 0 || strcmp(key, "input") == 0 || strcmp(key, "output") == 0;
         if (deep && json_is_object(value) && json_is_object(old)) {
             merge(old, value);
         } else {

@@ -13,7 +13,8 @@
 #include "base/json.h"
 
 struct config_error {
-    const char *code; /* invalid_value, invalid_type, unknown_parameter, missing_required_parameter */
+    const char
+        *code; /* invalid_value, invalid_type, unknown_parameter, missing_required_parameter */
     char param[96];
     char message[200];
 };

@@ -85,8 +85,8 @@ static void take_words(struct str after, char out[FACT_TEXT_SIZE])
 
 static void read_lines(struct facts *f, struct str transcript)
 {
-    static const char *const speakers[] = {"Lead:", "Callee:", "Caller:",    "Customer:",
-                                           "AI:",   "Agent:",  "Assistant:", NULL};
+    static const char *const speakers[] = {
+        "Lead:", "Callee:", "Caller:", "Customer:", "AI:", "Agent:", "Assistant:", NULL};
     struct str line;
     struct str before;
     struct str after;
@@ -165,8 +165,8 @@ void facts_read(struct facts *f, const json_t *rules, struct str transcript, int
     }
     const char *summary = f->rule == NULL ? NULL : rule_word(f->rule, "summary");
     if (summary == NULL) {
-        summary = f->lead_count == 0 ? "The lead said nothing."
-                                     : "A short talk without a clear result.";
+        summary =
+            f->lead_count == 0 ? "The lead said nothing." : "A short talk without a clear result.";
     }
     (void)snprintf(f->summary, sizeof f->summary, "%s", summary);
     read_moment(f, transcript, wall_us);

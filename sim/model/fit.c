@@ -16,12 +16,14 @@ struct meaning {
 
 /* In order: the first that fits wins. */
 static const struct meaning meanings[] = {
-    {"when", "when"},        {"time", "when"},     {"_at", "when"},         {"date", "when"},
-    {"level", "level"},      {"interest", "level"},{"verbatim", "words"},   {"word", "words"},
-    {"request", "words"},    {"quote", "words"},   {"outcome", "outcome"},  {"disposition", "outcome"},
-    {"result", "outcome"},   {"reason", "reason"}, {"summary", "summary"},  {"summary", "note"},
-    {"note", "note"},        {"detail", "note"},   {"comment", "note"},     {"message", "note"},
-    {"reason", "outcome"},   {"reason", "note"},
+    {"when", "when"},      {"time", "when"},       {"_at", "when"},
+    {"date", "when"},      {"level", "level"},     {"interest", "level"},
+    {"verbatim", "words"}, {"word", "words"},      {"request", "words"},
+    {"quote", "words"},    {"outcome", "outcome"}, {"disposition", "outcome"},
+    {"result", "outcome"}, {"reason", "reason"},   {"summary", "summary"},
+    {"summary", "note"},   {"note", "note"},       {"detail", "note"},
+    {"comment", "note"},   {"message", "note"},    {"reason", "outcome"},
+    {"reason", "note"},
 };
 
 static const char *hint_text(const json_t *hints, const char *key)
@@ -72,8 +74,7 @@ static int read_delay(struct str s, int64_t *seconds, int *days)
     int64_t n = 0;
     char unit = s.len > 1 ? s.p[s.len - 1] : ' ';
 
-    if (!str_starts(s, STR("+")) ||
-        str_to_i64(str_make(s.p + 1, s.len - 2), &n) < 0) {
+    if (!str_starts(s, STR("+")) || str_to_i64(str_make(s.p + 1, s.len - 2), &n) < 0) {
         return -EINVAL;
     }
     *days = unit == 'd' ? (int)n : 0;
@@ -233,8 +234,8 @@ json_t *fit_arguments(const json_t *hints, const json_t *schema, const struct fi
     json_object_foreach(json_object_get(schema, "properties"), name, member)
     {
         bool own = hint_text(hints, name) != NULL;
-        bool fits = own || (hint_for(hints, name) != NULL && json_object_get(member, "enum") == NULL &&
-                            type_is(member, "string"));
+        bool fits = own || (hint_for(hints, name) != NULL &&
+                            json_object_get(member, "enum") == NULL && type_is(member, "string"));
         if (is_required(schema, name) || fits) {
             (void)json_object_set_new(args, name, fit_member(hints, name, member, world));
         }

@@ -11,17 +11,18 @@
 #include "base/json.h"
 
 struct fit_world {
-    const char *said;  /* what the caller said last: for $said */
-    const char *zone;  /* the caller's IANA zone, for hints like "+1d 10:00" */
+    const char *said; /* what the caller said last: for $said */
+    const char *zone; /* the caller's IANA zone, for hints like "+1d 10:00" */
     int64_t wall_us;
 };
 
 /* hints may be NULL; schema is the tool's `parameters`. */
-json_t *fit_arguments(const json_t *hints, const json_t *schema, const struct fit_world *world)
-    MUST_USE;
+json_t *fit_arguments(const json_t *hints, const json_t *schema,
+                      const struct fit_world *world) MUST_USE;
 /* The first IANA zone name in a text that exists; false when there is none. */
 bool fit_find_zone(struct str text, char *out, size_t out_size);
 /* "+90s", "+2h", "+1d 10:00" as an ISO 8601 time in the zone, with offset. */
-int fit_moment(const char *hint, const struct fit_world *world, char *out, size_t out_size) MUST_USE;
+int fit_moment(const char *hint, const struct fit_world *world, char *out,
+               size_t out_size) MUST_USE;
 
 #endif

@@ -65,11 +65,11 @@ static void on_transcribed(void *arg)
                                   "transcription_error", "code", "audio_unintelligible", "message",
                                   "The audio could not be transcribed."));
     } else {
-        session_emit(s, json_pack("{s:s, s:s, s:i, s:s, s:{s:s, s:f}}", "type",
-                                  "conversation.item.input_audio_transcription.completed",
-                                  "item_id", t->item, "content_index", 0, "transcript", t->text,
-                                  "usage", "type", "duration", "seconds",
-                                  (double)((t->audio_ms + 999) / 1000)));
+        session_emit(s,
+                     json_pack("{s:s, s:s, s:i, s:s, s:{s:s, s:f}}", "type",
+                               "conversation.item.input_audio_transcription.completed", "item_id",
+                               t->item, "content_index", 0, "transcript", t->text, "usage", "type",
+                               "duration", "seconds", (double)((t->audio_ms + 999) / 1000)));
     }
     transcript_free(t);
 }
@@ -148,10 +148,10 @@ static void on_idle(void *arg)
     struct session *s = arg;
 
     session_new_item(s, s->turn_item);
-    session_emit(s, json_pack("{s:s, s:I, s:I, s:s}", "type",
-                              "input_audio_buffer.timeout_triggered", "audio_start_ms",
-                              (json_int_t)s->turn_start_ms, "audio_end_ms",
-                              (json_int_t)s->input_ms, "item_id", s->turn_item));
+    session_emit(s,
+                 json_pack("{s:s, s:I, s:I, s:s}", "type", "input_audio_buffer.timeout_triggered",
+                           "audio_start_ms", (json_int_t)s->turn_start_ms, "audio_end_ms",
+                           (json_int_t)s->input_ms, "item_id", s->turn_item));
     s->turn_start_ms = s->input_ms;
     respond_on_turn(s);
 }

@@ -146,7 +146,8 @@ void model_responses(struct http_request *req, void *arg)
         return;
     }
     bool cut = fault_strikes(f, FAULT_ANALYSIS_CUT, STR("analysis"), nth);
-    reply = analysis_reply(book_analysis(m->conf.book), request, loop_wall_us(m->conf.loop), cut, &why);
+    reply =
+        analysis_reply(book_analysis(m->conf.book), request, loop_wall_us(m->conf.loop), cut, &why);
     if (reply == NULL) {
         refuse(req, 400, "invalid_request_error", "invalid_value", why);
         return;

@@ -1,6 +1,7 @@
 /* session.h -- one Realtime session; shared by the model's own files.
  *
  *   session.c   birth, socket, dispatch of client events, items
+ *   items.c     conversation items from the client
  *   listen.c    input audio: voice activity, turns, transcripts
  *   respond.c   responses: plan, audio, tools, usage, cancel
  *
@@ -17,12 +18,12 @@
 #include "net/ws_conn.h"
 #include "vad.h"
 
-#define ID_SIZE         40
-#define CLIENT_ID_SIZE  128
-#define ITEMS_MAX       256
-#define SAID_SIZE       600
-#define SESSION_ZONE    64
-#define TOOL_CALLS_MAX  16
+#define ID_SIZE        40
+#define CLIENT_ID_SIZE 128
+#define ITEMS_MAX      256
+#define SAID_SIZE      600
+#define SESSION_ZONE   64
+#define TOOL_CALLS_MAX 16
 
 struct model_counts {
     int64_t sessions;
@@ -32,7 +33,7 @@ struct model_counts {
     int64_t cancelled;
     int64_t truncations;
     int64_t errors;
-    int64_t turns_heard;  /* with words that we know */
+    int64_t turns_heard; /* with words that we know */
     int64_t turns_unclear;
     int64_t tool_calls;
     int64_t analyses;
@@ -62,7 +63,7 @@ struct session {
     bool configured;
     char id[ID_SIZE];
     char conversation[ID_SIZE];
-    uint64_t nth;      /* of all sessions: what faults are drawn by */
+    uint64_t nth; /* of all sessions: what faults are drawn by */
     uint64_t event_no;
     uint64_t item_no;
     uint64_t response_no;
@@ -107,6 +108,13 @@ struct item *session_find_item(struct session *s, struct str id); /* NULL */
 void session_tell_item(struct session *s, json_t *item);
 /* An object with type and, when there was one, previous_item_id. */
 json_t *session_event(const char *type) MUST_USE;
+
+void session_find_zone(struct session *s, struct str text); /* keeps the zone when it names one */
+
+/* items.c */
+void items_create(struct session *s, const json_t *event);
+void items_truncate(struct session *s, const json_t *event);
+void items_delete(struct session *s, const json_t *event);
 
 /* listen.c */
 void listen_configure(struct session *s);

@@ -13,12 +13,12 @@
 enum vad_event { VAD_NOTHING, VAD_STARTED, VAD_STOPPED };
 
 struct vad {
-    double threshold;   /* 0..1 */
+    double threshold; /* 0..1 */
     int64_t prefix_ms;
     int64_t silence_ms;
     bool speaking;
-    int64_t loud_ms;    /* in a row */
-    int64_t quiet_ms;   /* in a row */
+    int64_t loud_ms;  /* in a row */
+    int64_t quiet_ms; /* in a row */
     int64_t now_ms;
     uint8_t window[VAD_WINDOW];
     size_t filled;

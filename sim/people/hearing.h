@@ -28,7 +28,7 @@ struct hearing {
 };
 
 void hearing_feed(struct hearing *h, const uint8_t *ulaw, size_t len);
-void hearing_forget(struct hearing *h); /* the list; the ear keeps its place in the stream */
+void hearing_forget(struct hearing *h);        /* the list; the ear keeps its place in the stream */
 struct heard *hearing_last(struct hearing *h); /* NULL when nothing was heard */
 struct heard *hearing_find(struct hearing *h, uint32_t id); /* the latest of that id; NULL */
 /* Whole: all but a block or two; most: enough to understand the sentence. */

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define PLACES_MAX    128
-#define OPEN_SHARE    88  /* per cent drawn from places that are open now */
+#define OPEN_SHARE    88 /* per cent drawn from places that are open now */
 #define FLAW_PER_1000 55
 #define LEAD_MIN      15 /* open for at least so long already ... */
 #define LAST_MIN      60 /* ... and for so long still */

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROWS     200
-#define HOURS    168
-#define CSV_MAX  (1024 * 1024)
-#define CELLS    9
+#define ROWS    200
+#define HOURS   168
+#define CSV_MAX (1024 * 1024)
+#define CELLS   9
 
 /* An evaluator of its own: the rule table of the compliance sheet, not places.json. */
 static bool legal_now(const char *country, const struct local_time *t)

@@ -3,17 +3,17 @@
 #include <math.h>
 #include <string.h>
 
-#define TICK_MS           20
-#define PAUSE_MS          600  /* quiet after an answer before it is our turn */
-#define OPENING_PAUSE_MS  1200 /* after the opening: it may come in two pieces */
-#define AGENT_PAUSE_MS    500
-#define PUZZLED_MS        2500 /* heard something that is no answer: asks again after this */
-#define LONELY_MS         6000 /* nothing comes at all */
-#define FAREWELL_MS       8000 /* waits that long for the other side to put the phone down */
-#define HOLD_MAX_MS       60000
-#define REPEATS_MAX       2
-#define BEEP_MS           400
-#define BEEP_HZ           1000.0
+#define TICK_MS          20
+#define PAUSE_MS         600  /* quiet after an answer before it is our turn */
+#define OPENING_PAUSE_MS 1200 /* after the opening: it may come in two pieces */
+#define AGENT_PAUSE_MS   500
+#define PUZZLED_MS       2500 /* heard something that is no answer: asks again after this */
+#define LONELY_MS        6000 /* nothing comes at all */
+#define FAREWELL_MS      8000 /* waits that long for the other side to put the phone down */
+#define HOLD_MAX_MS      60000
+#define REPEATS_MAX      2
+#define BEEP_MS          400
+#define BEEP_HZ          1000.0
 
 void person_init_lead(struct person *p, const struct book *book, const struct persona *persona)
 {

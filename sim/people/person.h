@@ -28,15 +28,15 @@ struct person {
     struct hearing ear;
     const struct speech *saying;
     size_t said_bytes;
-    size_t step;          /* the next one to say */
+    size_t step; /* the next one to say */
     const char *lines[BRIDGE_LINES_MAX];
     size_t line_count;
     size_t line;
     bool talks_first;
     int64_t beep_left_ms;
     int64_t now_ms;
-    int64_t quiet_ms;     /* since the other side was last heard, or since we spoke */
-    int64_t heard_ms;     /* how much of the other side was heard in all */
+    int64_t quiet_ms; /* since the other side was last heard, or since we spoke */
+    int64_t heard_ms; /* how much of the other side was heard in all */
     int64_t mode_since_ms;
     int repeats;
 };

@@ -66,7 +66,8 @@ int persona_load(struct persona **out, const char *dir, const char *file) MUST_U
 void persona_free(struct persona **p);
 
 /* Shared with book.c. */
-json_t *persona_read_json(const char *dir, const char *name) MUST_USE; /* NULL after having said why */
+json_t *persona_read_json(const char *dir,
+                          const char *name) MUST_USE; /* NULL after having said why */
 const char *persona_text(const json_t *obj, const char *key, const char *def);
 
 #endif

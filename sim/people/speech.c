@@ -12,11 +12,11 @@
 #include <string.h>
 
 #define RATE_HZ       8000
-#define QUIET_LEVEL   220  /* absolute sample value under which a window counts as a pause */
+#define QUIET_LEVEL   600.0 /* root mean square under which a window counts as a pause */
 #define HALF_TAPS     12
-#define WINDOW        80   /* 10 ms */
-#define PAUSE_WINDOWS 16   /* pauses longer than 160 ms are cut to that */
-#define PEAK          14000.0
+#define WINDOW        80 /* 10 ms */
+#define PAUSE_WINDOWS 16 /* pauses longer than 160 ms are cut to that */
+#define LOUDNESS      4000.0
 
 cst_voice *register_cmu_us_rms(const char *voxdir);
 cst_voice *register_cmu_us_slt(const char *voxdir);
@@ -78,14 +78,19 @@ uint32_t speech_id(enum speech_voice voice, struct str text)
     return dice_id(voice_kind[voice], text);
 }
 
+static double power(const short *samples, size_t count)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        sum += (double)samples[i] * samples[i];
+    }
+    return count == 0 ? 0 : sum / (double)count;
+}
+
 static bool window_is_quiet(const short *samples, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (samples[i] > QUIET_LEVEL || samples[i] < -QUIET_LEVEL) {
-            return false;
-        }
-    }
-    return true;
+    return power(samples, count) < QUIET_LEVEL * QUIET_LEVEL;
 }
 
 /* Trims both ends and shortens pauses, in place; returns the new length. */
@@ -108,20 +113,20 @@ static size_t tighten(short *samples, size_t count)
     return out;
 }
 
-static double gain_of(const short *samples, size_t count)
+/* Brings the voice to one loudness; what goes over the top is clipped, as on a telephone. */
+static void level(short *samples, size_t count)
 {
-    int peak = 1;
+    double loudness = sqrt(power(samples, count));
+    double gain = loudness > 1.0 ? LOUDNESS / loudness : 1.0;
 
     for (size_t i = 0; i < count; i++) {
-        int a = samples[i] < 0 ? -samples[i] : samples[i];
-        peak = a > peak ? a : peak;
+        double s = samples[i] * gain;
+        samples[i] = (short)(s > 30000 ? 30000 : s < -30000 ? -30000 : s);
     }
-    return PEAK / peak;
 }
 
 static void encode(struct speech *line, const short *samples, size_t count)
 {
-    double gain = gain_of(samples, count);
     size_t blocks = (count + MARKER_BLOCK - 1) / MARKER_BLOCK;
 
     blocks = blocks == 0 ? 12 : blocks;
@@ -130,7 +135,7 @@ static void encode(struct speech *line, const short *samples, size_t count)
     line->ulaw = xmalloc(line->len);
     memset(line->ulaw, (int)G711_SILENCE, line->len);
     for (size_t i = 0; i < count && i < line->len; i++) {
-        line->ulaw[i] = g711_encode((int16_t)(samples[i] * gain));
+        line->ulaw[i] = g711_encode(samples[i]);
     }
     marker_stamp(line->ulaw, line->len, line->id);
 }
@@ -170,6 +175,7 @@ static void synthesise(struct speech *line, cst_voice *voice)
     }
     size_t count = (size_t)(wave->num_samples < 0 ? 0 : wave->num_samples);
     count = wave->sample_rate == 2 * RATE_HZ ? halve(wave->samples, count) : count;
+    level(wave->samples, count);
     count = tighten(wave->samples, count);
     encode(line, wave->samples, count);
     delete_wave(wave);

@@ -107,7 +107,7 @@ BEGIN
           FROM public.call_queue q WHERE q.organization_id = org AND q.campaign_id = target);
     answer := answer || jsonb_build_object('waiting', coalesce((
         SELECT jsonb_agg(jsonb_build_object('reason', w.reason, 'leads', w.leads, 'next_at', w.next_at) ORDER BY w.leads DESC)
-          FROM (SELECT coalesce(q.last_error, 'not tried yet') AS reason, count(*) AS leads,
+          FROM (SELECT CASE WHEN q.callback_at IS NOT NULL THEN 'callback requested' ELSE coalesce(q.last_error, 'not tried yet') END AS reason, count(*) AS leads,
                        nullif(min(q.next_retry_at), '-infinity') AS next_at
                   FROM public.call_queue q
                  WHERE q.organization_id = org AND q.campaign_id = target AND q.status = 'queued' GROUP BY 1) w), '[]'));
@@ -187,11 +187,15 @@ AS $$
       FROM (SELECT l.id, d.name AS lead, d.phone_e164 AS phone, l.status, a.outcome, l.disposition, l.disconnect_reason,
                    l.duration, l.sentiment_score, l.interest_level, d.score, l.transferred, l.recording_url,
                    i.summary, i.recommended_action,
-                   coalesce(t.title, CASE WHEN a.will_retry THEN 'call again at ' || to_char(a.next_retry_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || 'Z' END,
+                   coalesce(t.title,
+                            CASE WHEN a.will_retry AND q.attempt_number > l.attempt_number THEN 'was called again'
+                                 WHEN a.will_retry AND q.status = 'queued' THEN 'call again at '
+                                      || to_char(q.next_retry_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || 'Z' END,
                             'none') AS next_step,
                    row_number() OVER (PARTITION BY coalesce(l.disposition, l.disconnect_reason, a.outcome) ORDER BY l.duration DESC, l.id) AS kind_rank
               FROM public.call_logs l
               JOIN public.leads d ON d.organization_id = l.organization_id AND d.id = l.lead_id
+              LEFT JOIN public.call_queue q ON q.organization_id = l.organization_id AND q.id = l.queue_id
               LEFT JOIN public.call_attempts a ON a.organization_id = l.organization_id AND a.call_log_id = l.id
               LEFT JOIN public.conversation_insights i ON i.organization_id = l.organization_id AND i.call_log_id = l.id
               LEFT JOIN LATERAL (SELECT f.title FROM public.follow_up_tasks f

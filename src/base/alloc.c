@@ -6,7 +6,7 @@
 
 static NORETURN void out_of_memory(size_t size_bytes)
 {
-    fprintf(stderr, "out of memory: %zu bytes\n", size_bytes);
+    (void)fprintf(stderr, "out of memory: %zu bytes\n", size_bytes);
     abort();
 }
 

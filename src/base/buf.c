@@ -108,7 +108,7 @@ int buf_vaddf(struct buf *b, const char *fmt, va_list ap)
         char *at = buf_reserve(b, (size_t)len);
         err = at == NULL ? -EMSGSIZE : 0;
         if (at != NULL) {
-            vsnprintf(at, (size_t)len + 1, fmt, again);
+            (void)vsnprintf(at, (size_t)len + 1, fmt, again);
             buf_commit(b, (size_t)len);
         }
     }

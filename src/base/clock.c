@@ -37,8 +37,8 @@ void clock_format(int64_t wall_us, char out[CLOCK_TEXT_SIZE])
     struct tm tm;
     gmtime_r(&t, &tm);
     char text[80]; /* the compiler does not know how small a struct tm's numbers are */
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)us);
+    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
+                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)us);
     str_copy_cut(str_of(text), out, CLOCK_TEXT_SIZE);
 }
 

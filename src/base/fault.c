@@ -15,7 +15,7 @@ struct fault fault_make(enum fault_class class, int status, const char *code, co
     char text[512];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     str_copy_cut(str_of(text), f.text, sizeof f.text);
     return f;

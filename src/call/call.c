@@ -63,7 +63,7 @@ struct call *call_new(const struct call_host *host, struct call_ref ref, struct 
                                  .on_end = on_item_end,
                                  .on_lost = on_lost,
                                  .arg = c};
-    bridge_init(&c->bridge, host->loop, host->clock, host->env->carrier, host->env->voice, &on);
+    bridge_init(&c->bridge, host->clock, host->scan, host->env->carrier, host->env->voice, &on);
     transcript_init(&c->transcript, emit_turn, c);
     buf_init(&c->opening.said, 65536);
     buf_init(&c->opening.audio, PROMPT_BYTES_MAX);

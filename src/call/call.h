@@ -26,6 +26,7 @@ struct call_host { /* what a media loop gives to its calls */
     struct loop *loop;
     struct http_client *http;
     struct pace_clock *clock;
+    struct jscan *scan;
     const struct call_env *env;
     void (*up)(struct call_up *message, void *arg);
     void (*on_over)(struct call *call, struct call_ref ref,

@@ -1,5 +1,6 @@
 #include "call/call.h"
 
+#include "base/jscan.h"
 #include "call/call_priv.h"
 #include "media/media_test.h"
 
@@ -11,6 +12,7 @@
 struct rig {
     struct loop *loop;
     struct pace_clock clock;
+    struct jscan *scan;
     struct phone phone;
     struct call_env env;
     struct call_host host;
@@ -125,6 +127,7 @@ static void rig_init(struct rig *g)
     g->loop = loop_new(LOOP_VIRTUAL);
     loop_set_wall(g->loop, 1795000000LL * US_PER_S);
     pace_clock_init(&g->clock, g->loop);
+    g->scan = jscan_new(LIMIT_MEDIA_MSG_BYTES);
     g->env = (struct call_env){.carrier = &carrier_plivo,
                                .voice = &voice_double,
                                .realtime_url = "ws://127.0.0.1:1",
@@ -137,6 +140,7 @@ static void rig_init(struct rig *g)
                                .calls_max = 8};
     g->host = (struct call_host){.loop = g->loop,
                                  .clock = &g->clock,
+                                 .scan = g->scan,
                                  .env = &g->env,
                                  .up = on_up,
                                  .on_over = on_over,
@@ -150,6 +154,7 @@ static void rig_fini(struct rig *g)
     call_free(&g->call);
     phone_fini(&g->phone);
     settle_io(g->loop);
+    jscan_free(&g->scan);
     pace_clock_fini(&g->clock);
     loop_free(&g->loop);
     buf_fini(&g->ups);

@@ -1,6 +1,7 @@
 #include "call/media_loop.h"
 
 #include "base/alloc.h"
+#include "base/jscan.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -31,6 +32,7 @@ struct media_loop {
     struct mailbox *up;
     struct http_client *http;
     struct pace_clock clock;
+    struct jscan *scan;
     struct call_host host;
     struct slot *slots;
     size_t slot_count;
@@ -191,11 +193,13 @@ int media_loop_open(struct media_loop **out, uint32_t index, struct loop *loop,
     m->down = mailbox_new(loop, LIMIT_MAILBOX, on_down, call_down_free, m);
     m->http = http_client_new(loop, "");
     pace_clock_init(&m->clock, loop);
+    m->scan = jscan_new(LIMIT_MEDIA_MSG_BYTES);
     m->slot_count = env->calls_max;
     m->slots = xcalloc(m->slot_count, sizeof *m->slots);
     m->host = (struct call_host){.loop = loop,
                                  .http = m->http,
                                  .clock = &m->clock,
+                                 .scan = m->scan,
                                  .env = env,
                                  .up = send_up,
                                  .on_over = on_call_over,
@@ -214,6 +218,7 @@ static void end_calls(struct media_loop *m)
     }
     timer_stop(&m->again);
     pace_clock_fini(&m->clock);
+    jscan_free(&m->scan);
     http_client_free(&m->http);
     mailbox_free(&m->down);
 }

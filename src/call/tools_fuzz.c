@@ -3,8 +3,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"transfer_to_human", "schedule_callback", "mark_do_not_call",
-                                        "end_call", "note_interest", "other"};
+    static const char *const names[] = {"transfer_to_human", "schedule_callback",
+                                        "mark_do_not_call",  "end_call",
+                                        "note_interest",     "other"};
     struct tool_clock clock = {.wall_us = 1795000000000000, .offset_known = size % 2 == 0};
     struct tool_call out;
     char why[TOOL_WHY_SIZE];

@@ -49,6 +49,7 @@ struct dialer {
     struct timer books;
     struct pg_tx *heartbeat_tx;
     struct pg_tx *books_tx;
+    bool clock_compared;
     bool clock_apart;
     bool draining;
     bool good_bye_said;
@@ -58,6 +59,7 @@ struct dialer {
 };
 
 static void on_tick(void *arg);
+static void on_heartbeat(void *arg);
 static void check_drained(struct dialer *d);
 
 int64_t dial_horizon_ms(const struct settings *s)
@@ -87,6 +89,7 @@ static void on_registered(const struct fault *fault, void *arg)
     w->tx = NULL;
     if (fault->class == FAULT_NONE) {
         w->registered = true;
+        on_heartbeat(w->dialer); /* compares the clocks */
         on_tick(w->dialer);
         return;
     }
@@ -238,6 +241,9 @@ static const char *why_not(const struct dialer *d)
     if (pg_pool_health(d->env->db) != PG_UP) {
         return "database away";
     }
+    if (!d->clock_compared) {
+        return "clock not compared yet";
+    }
     if (d->clock_apart) {
         return "clock differs from the database's";
     }
@@ -318,12 +324,17 @@ static void on_heartbeat_stored(const struct fault *fault, int64_t db_now_us, vo
     if (fault->class != FAULT_NONE) {
         return;
     }
+    bool first = !d->clock_compared;
     int64_t apart_us = db_now_us - loop_wall_us(d->env->loop);
     bool apart = apart_us > CLOCK_APART_MS * US_PER_MS || apart_us < -CLOCK_APART_MS * US_PER_MS;
     if (apart != d->clock_apart) {
         log_error("dial.clock", LOG_BOOL("apart", apart),
                   LOG_I64("apart_ms", apart_us / US_PER_MS));
-        d->clock_apart = apart;
+    }
+    d->clock_compared = true;
+    d->clock_apart = apart;
+    if (first) {
+        on_tick(d);
     }
 }
 

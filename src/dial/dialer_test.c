@@ -33,6 +33,7 @@ struct world {
     int placed_hooks;
     int ended_hooks;
     size_t live;
+    bool placed_live; /* what was placed lives on */
     bool drained;
     char listed_to[20]; /* the carrier's CDR list knows one ended call to this number */
 };
@@ -110,22 +111,39 @@ static const struct http_route routes[] = {
 
 /* --- the daemon around it ------------------------------------------------------------------------ */
 
+/* One question of the accounts' cache, answered a turn later. */
+struct loading {
+    struct uuid organization_id;
+    store_accounts_fn *on_done;
+    void *arg;
+};
+
+static void loaded(void *arg)
+{
+    struct loading *l = arg;
+    const struct seal_place place = {.organization_id = l->organization_id,
+                                     .column = SEAL_CARRIER_TOKEN,
+                                     .id = l->organization_id};
+    OWNED(buf_fini) struct buf sealed;
+    buf_init(&sealed, STORE_SEALED_SIZE);
+    cr_assert_eq(seal_close(STR(KEK), &place, STR("token"), &sealed), 0);
+    struct store_account row = {
+        .id = l->organization_id, .provider = "plivo", .auth_id = "MA1", .active = true};
+    memcpy(row.token, sealed.p, sealed.len);
+    row.token_bytes = sealed.len;
+    struct fault none = fault_none();
+    l->on_done(&none, &row, 1, l->arg);
+    xfree(l);
+}
+
 static int load_account(struct pg_tx **op, struct pg_pool *db, const struct uuid *organization_id,
                         store_accounts_fn *on_done, void *arg)
 {
     (void)op;
     (void)db;
-    const struct seal_place place = {
-        .organization_id = *organization_id, .column = SEAL_CARRIER_TOKEN, .id = *organization_id};
-    OWNED(buf_fini) struct buf sealed;
-    buf_init(&sealed, STORE_SEALED_SIZE);
-    cr_assert_eq(seal_close(STR(KEK), &place, STR("token"), &sealed), 0);
-    struct store_account row = {
-        .id = *organization_id, .provider = "plivo", .auth_id = "MA1", .active = true};
-    memcpy(row.token, sealed.p, sealed.len);
-    row.token_bytes = sealed.len;
-    struct fault none = fault_none();
-    on_done(&none, &row, 1, arg); /* accounts.c defers what it tells, and takes an early row */
+    struct loading *l = xzalloc(sizeof *l);
+    *l = (struct loading){*organization_id, on_done, arg};
+    loop_defer(w.loop, loaded, l);
     return 0;
 }
 
@@ -135,6 +153,7 @@ static void on_hook_placed(const struct store_claimed *claimed, const json_t *br
     cr_assert_not_null(json_get(brief, "campaign"));
     cr_assert(!uuid_is_nil(&claimed->lead_id));
     w.placed_hooks++;
+    w.live += w.placed_live ? 1 : 0;
 }
 
 static void on_hook_ended(const struct uuid *organization_id, const struct uuid *call_id, void *arg)
@@ -209,6 +228,15 @@ static void tear_down(void)
     pg_pool_free(&w.pool);
     loop_free(&w.loop);
     db_test_close(&w.db);
+    struct lock_file left[64];
+    int count = lock_scan(w.data_dir, left, COUNT_OF(left));
+    for (int i = 0; i < count; i++) {
+        lock_remove(&left[i]);
+    }
+    char run[80];
+    snprintf(run, sizeof run, "%s/run", w.data_dir);
+    rmdir(run);
+    rmdir(w.data_dir);
 }
 
 TestSuite(dial, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -244,10 +272,9 @@ Test(dial, calls_max_counts_those_that_live)
 {
     w.settings.calls_max = 10;
     w.live = 4;
+    w.placed_live = true;
     open_dialer(30);
-    WAIT_FOR(w.loop, w.placed_hooks == 6 || w.posts > 6);
-    w.live = 10; /* the talks that the hook began */
-    WAIT_FOR(w.loop, dialer_state(w.dialer).placing == 0);
+    WAIT_FOR(w.loop, w.placed_hooks >= 6);
     for (int turns = 0; turns < 20; turns++) {
         dialer_poke(w.dialer);
         loop_run_once(w.loop, false);
@@ -384,29 +411,27 @@ Test(dial, a_dead_worker_is_proven_dead)
 Test(dial, killed_backends_never_dial_twice)
 {
     open_dialer(60);
+    /* What was signed off comes back at once. */
+    db_test_run(&w.db, "INSERT INTO retry_policies (organization_id, id, name, waits) VALUES "
+                       "('$org', '$org', 'now', "
+                       "'{\"not_placed\": [0]}')");
+    db_test_run(&w.db,
+                "UPDATE campaigns SET retry_policy_id = '$org' WHERE organization_id = '$org'");
     w.settings.claim_batch = 5;
-    for (int kills = 0; kills < 12; kills++) {
+    w.settings.ring_timeout_s = 0; /* H = 3 s */
+    cr_assert_eq(reconcile_open(&w.reconcile, &w.env), 0);
+    for (int kills = 0; kills < 8; kills++) {
         int before = w.posts;
         WAIT_FOR(w.loop, w.posts > before || w.posts == 60);
         db_test_run(&w.db, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
                            "application_name = '$org'");
     }
-    /* Every lead was dialed, or its claim's commit was lost on the way and it waits for the sweep. */
-    WAIT_FOR(w.loop, dialer_state(w.dialer).placing == 0 &&
-                         sql_is("SELECT count(*) FROM call_queue WHERE organization_id = '$org' "
-                                "AND status = 'queued'",
-                                "0"));
-    cr_assert(sql_is("SELECT count(*) FROM (SELECT 1 FROM call_logs WHERE organization_id = '$org' "
-                     "AND status <> "
-                     "'not_placed' GROUP BY lead_id HAVING count(*) > 1) twice",
-                     "0"));
-    char posted[20];
-    snprintf(posted, sizeof posted, "%d", w.posts);
-    cr_assert(
-        sql_is(
-            "SELECT count(*) FROM call_logs WHERE organization_id = '$org' AND status = 'dialing'",
-            posted),
-        "%s posts, the ledger says otherwise", posted);
+    /* Claims whose commit was lost on the way are swept, found absent, and dialed then. */
+    WAIT_FOR(w.loop, dialer_state(w.dialer).placing == 0 && sql_is(COUNT_STATUS("dialing"), "60"));
+    cr_assert(sql_is("SELECT count(DISTINCT lead_id) FROM call_logs WHERE organization_id = '$org' "
+                     "AND status = 'dialing'",
+                     "60"));
+    cr_assert_eq(w.posts, 60);
 }
 
 static void on_drained(void *arg)

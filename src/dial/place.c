@@ -284,6 +284,10 @@ static void on_written(const struct fault *fault, struct str status, void *arg)
     if (fault->class != FAULT_NONE) {
         log_error("dial.result_refused", LOG_UUID("call", &p->claimed.call_id),
                   LOG_STR("code", fault->code), LOG_STR("text", fault->text));
+    } else if (strcmp(p->result, "placed") == 0 && str_eq_cstr(status, "not_placed")) {
+        /* Taken after it had been written off: the horizon is too small. Its answer will be hung up. */
+        metric_add("anomalies_total", NULL, 1);
+        log_error("dial.placed_after_all", LOG_UUID("call", &p->claimed.call_id));
     } else if (strcmp(p->result, "placed") == 0 && !str_eq_cstr(status, "ended") &&
                p->env->hooks.placed != NULL) {
         p->env->hooks.placed(&p->claimed, p->brief, p->env->hooks.arg);

@@ -33,7 +33,7 @@ struct loop {
     size_t posted_count;
     atomic_bool stopping;
     bool is_virtual;
-    bool running; /* inside a turn: only there may the time be kept */
+    bool running;  /* inside a turn: only there may the time be kept */
     bool one_turn; /* loop_run_once(): something that fired is enough for one turn */
     bool closing;
     int64_t now_us;  /* 0: not read in this turn yet */

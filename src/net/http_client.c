@@ -321,7 +321,7 @@ struct fault http_curl_fault(CURL *easy, CURLcode result)
 {
     long request_bytes = 0;
     char code[16];
-    snprintf(code, sizeof code, "curl_%d", (int)result);
+    (void)snprintf(code, sizeof code, "curl_%d", (int)result);
     /* CURLINFO_REQUEST_SIZE counts what was handed to the kernel, over all of libcurl's own tries.
      */
     bool known = curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_bytes) == CURLE_OK;
@@ -412,7 +412,8 @@ static bool on_allow_list(const struct http_client *c, const struct url *url)
     struct str rest = str_of(c->allowed_hosts);
     struct str entry;
     char wanted[300];
-    snprintf(wanted, sizeof wanted, STR_FMT ":%u", STR_ARG(str_head(url->host, 256)), url->port);
+    (void)snprintf(wanted, sizeof wanted, STR_FMT ":%u", STR_ARG(str_head(url->host, 256)),
+                   url->port);
     while (str_split(&rest, ',', &entry)) {
         if (str_eq_nocase(str_trim(entry), str_of(wanted))) {
             return true;

@@ -446,7 +446,7 @@ void http_answer_file(struct http_request *req, int fd, int64_t size_bytes,
     if (part < 0) {
         close(fd);
         set_error(req, 416, "range", "The range lies outside the file.");
-        snprintf(text, sizeof text, "bytes */%lld", (long long)size_bytes);
+        (void)snprintf(text, sizeof text, "bytes */%lld", (long long)size_bytes);
         (void)MHD_add_response_header(req->response, "Content-Range", text);
         deliver(req);
         return;
@@ -458,8 +458,8 @@ void http_answer_file(struct http_request *req, int fd, int64_t size_bytes,
     (void)MHD_add_response_header(req->response, "Content-Type", content_type);
     (void)MHD_add_response_header(req->response, "Accept-Ranges", "bytes");
     if (part > 0) {
-        snprintf(text, sizeof text, "bytes %lld-%lld/%lld", (long long)first, (long long)last,
-                 (long long)size_bytes);
+        (void)snprintf(text, sizeof text, "bytes %lld-%lld/%lld", (long long)first, (long long)last,
+                       (long long)size_bytes);
         (void)MHD_add_response_header(req->response, "Content-Range", text);
     }
     add_headers(req);

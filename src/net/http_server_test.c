@@ -77,6 +77,26 @@ static void on_file(struct http_request *req, void *arg)
     http_answer_file(req, fd, 10, "audio/wav");
 }
 
+#define BIG_BYTES (3 * 1000 * 1000)
+
+static void on_big(struct http_request *req, void *arg)
+{
+    (void)arg;
+    char name[] = "/tmp/dw_http_file_XXXXXX";
+    int fd = mkstemp(name);
+    char *text = xmalloc(BIG_BYTES);
+    memset(text, 'w', BIG_BYTES);
+    unlink(name);
+    cr_assert_eq(write(fd, text, BIG_BYTES), BIG_BYTES);
+    if (str_eq(http_param(req, "how"), STR("file"))) {
+        http_answer_file(req, fd, BIG_BYTES, "audio/wav");
+    } else {
+        close(fd);
+        http_answer(req, 200, "text/plain", str_make(text, BIG_BYTES));
+    }
+    xfree(text);
+}
+
 static void on_socket(int fd, struct str already_read, struct http_socket *handle, void *arg)
 {
     struct world *w = arg;
@@ -98,6 +118,7 @@ static const struct http_route routes[] = {
     {"POST", "/later", 100, on_kept},
     {"GET", "/silent", 0, on_silent},
     {"GET", "/file", 0, on_file},
+    {"GET", "/big/{how}", 0, on_big},
     {"GET", "/socket", 0, on_upgrade},
     {"GET", "/socket/later", 0, on_kept},
 };
@@ -375,6 +396,26 @@ Test(http_server, body_drip_is_cut, .timeout = 40)
         cr_assert_lt(loop_now_us(w.loop) - start_us, 15 * 1000000LL, "the drip goes on");
     }
     cr_expect_eq(w.calls, 0);
+    peer_close(&p);
+    close_world(&w);
+}
+
+Test(http_server, large_answers_arrive_whole)
+{
+    static const char *const rows[] = {"GET /big/file HTTP/1.1\r\n" HOST "\r\n",
+                                       "GET /big/text HTTP/1.1\r\n" HOST "\r\n"};
+    struct world w;
+    struct peer p;
+    open_world(&w);
+    peer_connect(&p, w.loop, http_server_port(w.server));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        buf_clear(&p.in);
+        peer_send(&p, str_of(rows[i]));
+        WAIT_FOR(w.loop, p.in.len >= BIG_BYTES);
+        const char *body = strstr(p.in.p, "\r\n\r\n");
+        WAIT_FOR(w.loop, p.in.len >= (size_t)(body + 4 - p.in.p) + BIG_BYTES);
+        cr_expect_eq(strspn(strstr(p.in.p, "\r\n\r\n") + 4, "w"), BIG_BYTES);
+    }
     peer_close(&p);
     close_world(&w);
 }

@@ -164,7 +164,7 @@ static void succeed(struct ws_dial *d, struct str after_head)
 static struct fault refusal(int status)
 {
     char code[16];
-    snprintf(code, sizeof code, "http_%d", status);
+    (void)snprintf(code, sizeof code, "http_%d", status);
     bool later = status == 408 || status == 429 || status >= 500;
     return fault_make(later ? FAULT_BUSY : FAULT_REFUSED, status, code,
                       "the WebSocket handshake was answered with %d", status);
@@ -375,8 +375,8 @@ int ws_connect(struct ws_dial **op, struct http_client *client, const struct ws_
         return -EINVAL;
     }
     bool v6 = str_find_char(url.host, ':') >= 0;
-    snprintf(target, sizeof target, "%s://%s" STR_FMT "%s:%u/", url.secure ? "https" : "http",
-             v6 ? "[" : "", STR_ARG(url.host), v6 ? "]" : "", url.port);
+    (void)snprintf(target, sizeof target, "%s://%s" STR_FMT "%s:%u/", url.secure ? "https" : "http",
+                   v6 ? "[" : "", STR_ARG(url.host), v6 ? "]" : "", url.port);
 
     struct ws_dial *d = xzalloc(sizeof *d);
     d->loop = http_client_loop(client);

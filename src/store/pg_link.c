@@ -123,7 +123,10 @@ static void fail_flight(struct list *flight, const char *reason)
 static void link_lost(struct pg_link *link, const char *reason)
 {
     char why[160];
-    str_copy_cut(str_trim(str_of(reason)), why, sizeof why);
+    struct str rest = str_trim(str_of(reason));
+    struct str first_line = rest;
+    (void)str_split(&rest, '\n', &first_line);
+    str_copy_cut(first_line, why, sizeof why);
     struct list flight;
     list_init(&flight);
     for (struct list *l = list_pop_front(&link->flight); l != NULL;
@@ -590,12 +593,10 @@ static void on_ready(struct pg_link *link)
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct pg_link *link = CONTAINER_OF(handle, struct pg_poll, uv)->link;
+    /* An error of the socket is libpq's to find: what came before it is read first. */
+    (void)status;
     (void)events;
     if (link == NULL) {
-        return;
-    }
-    if (status < 0) {
-        link_lost(link, uv_strerror(status));
         return;
     }
     switch (link->state) {
