@@ -298,11 +298,17 @@ static void on_gauges(void *arg)
 
 static void on_health(enum pg_health health, void *arg)
 {
-    const struct serve *s = arg;
+    struct serve *s = arg;
     if (health == PG_UP) {
+        s->database_seen = true;
         log_info("database.up");
     } else if (health == PG_REFUSED) {
         log_error("database.refused", LOG_STR("why", pg_pool_reason(s->db)));
+        if (!s->database_seen) { /* a weak setting, not a trouble that passes */
+            (void)fprintf(stderr, "dialwright serve does not start:\n%s\n", pg_pool_reason(s->db));
+            s->database_refused = true;
+            loop_stop(s->loop);
+        }
     } else if (health == PG_DOWN) {
         log_warn("database.down", LOG_STR("why", pg_pool_reason(s->db)));
     }
@@ -430,5 +436,5 @@ int cmd_serve(int argc, char **argv)
     loop_run(s.loop);
     log_info("serve.down");
     close_rooms(&s);
-    return EXIT_DONE;
+    return s.database_refused ? EXIT_USAGE : EXIT_DONE;
 }

@@ -43,6 +43,8 @@ struct serve {
     bool stopping;
     bool dialer_drained;
     bool desk_drained;
+    bool database_seen;    /* it was up once: from then on its troubles are waited out */
+    bool database_refused; /* at the start: a role or a server that we must not work with */
     /* What the rooms look at as long as they are open. */
     struct call_env call_env;
     struct dial_env dial_env;

@@ -88,6 +88,7 @@ class Bridge:
 
     async def place(self, call):
         self.calls[call.number[1:]] = call
+        print("place", call.number, file=sys.stderr)
         status, headers, body = await request("127.0.0.1", self.sim, "POST",
                                               f"/v1/Account/{AUTH[0]}/Call/", {
             "from": "+14155550100", "to": call.number,

@@ -91,7 +91,7 @@ async def ws_connect(host, port, path, headers):
 
 
 async def request(host, port, method, path, body=b"", headers=None):
-    """-> (status, headers, body); body may be a dict, sent as JSON."""
+    """-> (status, headers, body), 0 when no answer came; body may be a dict, sent as JSON."""
     reader, writer = await asyncio.open_connection(host, port)
     headers = dict(headers or {})
     if isinstance(body, dict):
@@ -100,7 +100,10 @@ async def request(host, port, method, path, body=b"", headers=None):
     lines = [f"{method} {path} HTTP/1.1", f"Host: {host}:{port}", "Connection: close",
              f"Content-Length: {len(body)}"] + [f"{k}: {v}" for k, v in headers.items()]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
-    raw = await reader.read()
+    try:
+        raw = await asyncio.wait_for(reader.read(), 3)
+    except (asyncio.TimeoutError, ConnectionError):
+        raw = b""
     writer.close()
     if not raw:
         return 0, {}, b""

@@ -75,7 +75,7 @@ $$;
 
 -- The person (or machine) picked up. The gate is asked once more: an opt-out, a pause or the end of the window
 -- since the claim means an apology and a hang-up, which is the caller's to say. A repeated report gets the same
--- verdict again, with the token it brought.
+-- verdict again, with the token it brought, until the stream has come.
 CREATE FUNCTION app.call_answer(call_id uuid, event_key text, call_uuid text, request_uuid text, payload jsonb,
                                 token_hash bytea, token_expires timestamptz, at timestamptz)
 RETURNS TABLE (verdict text, reason text, status text, duplicate boolean, anomaly boolean)
@@ -120,12 +120,18 @@ BEGIN
     END IF;
     refusal := CASE WHEN call.status NOT IN ('in_progress', 'transferring') THEN call.status
                     WHEN call.opted_out_at IS NOT NULL THEN 'opted_out'
+                    -- The carrier asks again as long as it has no answer of ours, so never after its stream came,
+                    -- and with five retries six times at most: what else repeats this report gets no token.
+                    WHEN NOT fresh AND EXISTS (SELECT FROM public.media_tokens k
+                                                WHERE k.call_log_id = call.id AND k.used_at IS NOT NULL) THEN 'streaming'
+                    WHEN NOT fresh AND (SELECT count(*) FROM public.media_tokens k WHERE k.call_log_id = call.id) >= 6
+                         THEN 'asked_too_often'
                     ELSE (app.gate_at_answer(call.id, at)).reason END;
     IF refusal IS NOT NULL THEN
         UPDATE public.call_logs l
            SET disconnect_reason = coalesce(l.disconnect_reason,
                    CASE WHEN refusal IN ('dnc_internal', 'dnc_campaign', 'opted_out') THEN 'opted_out' ELSE 'cancelled' END)
-         WHERE l.id = call.id AND l.status IN ('in_progress', 'transferring');
+         WHERE l.id = call.id AND l.status IN ('in_progress', 'transferring') AND refusal NOT IN ('streaming', 'asked_too_often');
         RETURN QUERY SELECT 'hangup', refusal, call.status, NOT fresh, false;
         RETURN;
     END IF;

@@ -47,8 +47,8 @@ BEGIN
        -- An opt-out is not talked away by what comes after it.
        SET disposition = CASE WHEN l.opted_out_at IS NOT NULL THEN l.disposition
                               ELSE coalesce(patch ->> 'disposition', l.disposition) END,
-           disconnect_reason = CASE WHEN l.opted_out_at IS NOT NULL
-                                         OR (l.status IN ('ended', 'not_placed') AND l.answered_at IS NULL)
+           -- Who never answered had no talk that could say why it ended.
+           disconnect_reason = CASE WHEN l.opted_out_at IS NOT NULL OR l.answered_at IS NULL
                                     THEN l.disconnect_reason
                                     ELSE coalesce(patch ->> 'disconnect_reason', l.disconnect_reason) END,
            disconnect_notes = coalesce(patch ->> 'disconnect_notes', l.disconnect_notes),

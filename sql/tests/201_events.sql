@@ -120,6 +120,12 @@ SELECT results_eq($$SELECT call_id, organization_id FROM engine.media_token_take
 SELECT is_empty($$SELECT * FROM engine.media_token_take(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$, 'and not twice');
 SELECT is_empty($$SELECT * FROM engine.media_token_take(decode(repeat('33', 32), 'hex'), '2026-11-17 15:01Z')$$, 'nor an unknown one');
 SELECT is_empty(format($$SELECT * FROM engine.media_token_take(sha256(%L), '2026-11-17 15:09Z')$$, :'e'), 'nor one that is too old');
+SELECT is(pg_temp.answer(:'e', '2026-11-17 15:01:05Z', decode(repeat('44', 32), 'hex')), 'hangup streaming duplicate', 'an answer replayed after the stream came');
+SELECT is((SELECT count(*) FROM media_tokens WHERE call_log_id = :'e'), 2::bigint, 'makes no token');
+UPDATE media_tokens SET used_at = NULL WHERE call_log_id = :'e';
+SELECT pg_temp.answer(:'e', '2026-11-17 15:01:05Z', sha256(('again' || i)::bytea)) FROM generate_series(1, 9) i \g /dev/null
+SELECT is((SELECT count(*) FROM media_tokens WHERE call_log_id = :'e'), 6::bigint, 'asked for ever, six tokens at most');
+SELECT is((SELECT disconnect_reason FROM call_logs WHERE id = :'e'), NULL, 'and the call does not hear of it');
 -- At the answer the gate is asked again.
 SELECT pg_temp.claim('2026-11-17 15:00Z') AS f \gset
 SELECT pg_temp.report(:'f', 'result') \g /dev/null

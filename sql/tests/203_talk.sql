@@ -42,6 +42,13 @@ SELECT is((SELECT conversation_transcript FROM call_logs WHERE id = :'a'), E'AI:
 SELECT app.turn_put(:'a', 4, NULL, 'agent', 3000, 3500, 'Good day.', 'full', NULL, now()) \g /dev/null
 SELECT matches((SELECT conversation_transcript FROM call_logs WHERE id = :'a'), E'Agent: Good day\\.$', 'a straggler still gets in');
 SELECT is(app.turn_put('00000000-0000-7000-8000-000000000000', 0, NULL, 'ai', 0, 0, 'x', 'full', 0, now()), false, 'no such call');
+SELECT pg_temp.lead(1, 8) \g /dev/null
+SELECT pg_temp.claim('2026-11-17 15:00Z') AS z \gset
+SELECT pg_temp.place(:'z', 'placed', '2026-11-17 15:00:01Z') \g /dev/null
+SELECT app.call_note(:'z', '{"disconnect_reason": "cancelled"}', now()) \g /dev/null
+SELECT pg_temp.hangup(:'z', 'no_answer', NULL, '2026-11-17 15:00:40Z') \g /dev/null
+SELECT is((SELECT disconnect_reason FROM call_logs WHERE id = :'z'), 'no_answer', 'without a talk the carrier''s word counts');
+UPDATE call_queue SET status = 'failed' WHERE id = pg_temp.id(1, 208);
 -- Recording, usage.
 SELECT app.recording_put(:'a', 'e0000000-0000-7000-8000-000000000001', 'ai', 'a/b.wav', 'https://x/r', 100, 60000, '2026-11-17 15:00:10Z', '2026-11-17 15:01:10Z') \g /dev/null
 SELECT app.recording_put(:'a', 'e0000000-0000-7000-8000-000000000001', 'ai', 'a/b.wav', 'https://x/r', 200, 60000, '2026-11-17 15:00:10Z', '2026-11-17 15:01:10Z') \g /dev/null

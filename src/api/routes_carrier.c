@@ -341,7 +341,8 @@ static void on_stored_event(const struct fault *fault, const struct store_event_
  * call that is over, or is not ours, nobody is listening. */
 static bool owes_a_word(struct str reason)
 {
-    static const char *const silent[] = {"ended", "not_placed", "other_call", "no_such_call"};
+    static const char *const silent[] = {"ended",        "not_placed", "other_call",
+                                         "no_such_call", "streaming",  "asked_too_often"};
     for (size_t i = 0; i < COUNT_OF(silent); i++) {
         if (str_eq_cstr(reason, silent[i])) {
             return false;

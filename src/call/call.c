@@ -24,6 +24,7 @@
 #define RESPONSE_MAX_MS     30000 /* a response that neither ends nor speaks */
 #define SPEECH_MAX_MS       60000 /* speech that never stops is a broken detector */
 #define REMIND_MIN_MS       5000
+#define BROKEN_OFF_US       (15 * 60 * US_PER_S) /* after the model failed in a talk */
 #define HUSH_MS             1200 /* of silence after a lead who hung up in mid-sentence */
 
 static void on_tick(void *arg);
@@ -293,7 +294,11 @@ void call_fail(struct call *c, const char *code, const char *what)
         json_set_str(patch, "model_error", str_of(code));
         if (c->started_us != 0) {
             call_note(c, GIVE(patch));
+        }
+        /* Who was talked to gets a call back; not again and again, when the trouble lasts. */
+        if (!undisclosed && !c->plan->is_callback) {
             struct call_up *up = call_write(c, DESK_CALLBACK);
+            up->write.callback.due_us = up->write.at_us + BROKEN_OFF_US;
             up->write.callback.note =
                 call_up_text(up, STR("The call broke off for a technical reason"));
             call_up_send(c, up);

@@ -76,7 +76,7 @@ struct desk_write {
             const char *words;
         } opt_out;
         struct {
-            int64_t due_us; /* 0: as soon as the rules allow (ours, after a failure) */
+            int64_t due_us; /* what the lead asked for; or soon, after a failure of ours */
             const char *note;
         } callback;
         struct {

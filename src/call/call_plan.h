@@ -39,6 +39,7 @@ struct call_plan {
     int32_t utc_offset_s; /* of the lead's zone now; meaningful when offset_known */
     bool offset_known;
     bool opening_shared; /* the same words for every lead: worth keeping the audio */
+    bool is_callback;    /* this call keeps a promise to call back */
     bool record;
     /* The lead's side is recorded only after the notice in the disclosure was heard. */
     bool record_after_notice;

@@ -353,7 +353,7 @@ class World:
 
     def rows(self, query):
         text = run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", self.url, "-c",
-                    "SELECT coalesce(json_agg(t), '[]') FROM (%s) t" % query])
+                    "SELECT coalesce(json_agg(of_query), '[]') FROM (%s) of_query" % query])
         return json.loads(text)
 
     def value(self, query):
@@ -389,12 +389,18 @@ class World:
         until(calm, seconds, "the tables come to rest")
         return last[0]
 
+    def settled_but(self, calls):
+        """Nothing is on its way but this many calls."""
+        return self.number("SELECT count(*) FROM call_logs WHERE status NOT IN ('ended', 'not_placed')") == calls and self.number(
+            "SELECT (SELECT count(*) FROM analysis_jobs WHERE status NOT IN ('done', 'too_short', 'failed'))"
+            " + (SELECT count(*) FROM campaign_deltas)") == 0
+
     def settled(self):
         return self.number(
             "SELECT (SELECT count(*) FROM call_logs WHERE status NOT IN ('ended', 'not_placed'))"
             " + (SELECT count(*) FROM call_queue WHERE status NOT IN ('completed', 'failed')"
             "    AND (status <> 'queued' OR next_retry_at < now() + interval '20 seconds'))"
-            " + (SELECT count(*) FROM analysis_jobs WHERE status NOT IN ('done', 'too_short', 'failed', 'dead'))") == 0
+            " + (SELECT count(*) FROM analysis_jobs WHERE status NOT IN ('done', 'too_short', 'failed'))") == 0
 
     def progress(self):
         return "calls %s, queue %s, analyses %s\n%s" % (
