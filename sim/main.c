@@ -1,4 +1,11 @@
-/* main.c -- dialwright-sim: reads the command line and wires the lookalikes to one loop. */
+/* main.c -- dialwright-sim: reads the command line and wires the lookalikes to one loop.
+ *
+ *   people/   who is phoned: scripts, speech, marks in the samples, the list of leads
+ *   carrier/  REST, ringing, webhooks, answer XML, the media socket, recordings, the ground truth
+ *   model/    the Realtime session, what it hears and says, the Responses endpoint
+ *   faults/   what goes wrong, and when
+ *
+ * One thread, one loop, one HTTP server for all of it. docs/simulator.md is the manual. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "carrier/rest.h"

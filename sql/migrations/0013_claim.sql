@@ -68,10 +68,12 @@ DECLARE
 BEGIN
     lines := '{}';
     rooms := '{}';
-    FOR a IN SELECT DISTINCT t.* FROM public.campaign_numbers m
-               JOIN public.phone_numbers p ON p.organization_id = m.organization_id AND p.id = m.phone_number_id AND p.status = 'active'
-               JOIN public.carrier_accounts t ON t.organization_id = p.organization_id AND t.id = p.carrier_account_id AND t.status = 'active'
-              WHERE m.organization_id = c.organization_id AND m.campaign_id = c.id LOOP
+    FOR a IN SELECT * FROM public.carrier_accounts t
+              WHERE t.organization_id = c.organization_id AND t.status = 'active' AND t.id = ANY (ARRAY(
+                    SELECT p.carrier_account_id FROM public.campaign_numbers m
+                      JOIN public.phone_numbers p ON p.organization_id = m.organization_id AND p.id = m.phone_number_id AND p.status = 'active'
+                     WHERE m.organization_id = c.organization_id AND m.campaign_id = c.id))
+              ORDER BY t.id LOOP
         PERFORM FROM public.claim_pace p
           WHERE p.organization_id = a.organization_id AND p.scope = 'account' AND p.scope_id = a.id
             FOR UPDATE SKIP LOCKED;
@@ -274,8 +276,10 @@ $$;
 CREATE FUNCTION engine.claim_plan(p_want int4, p_at timestamptz)
 RETURNS TABLE (organization_id uuid, campaign_id uuid, quota int4, tenant_at float8, campaign_at float8, tenant_weight int4,
                campaign_weight int4)
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
+BEGIN
+    RETURN QUERY
     WITH due AS (
         SELECT c.organization_id, c.id, c.weight, o.weight AS tenant_weight, t.served AS tenant_served, p.served
           FROM public.campaigns c
@@ -304,13 +308,14 @@ AS $$
                 / sum(s.tenant_weight::float8 * s.weight / s.tenant_sum) OVER ())::int4,
            s.tenant_at, s.campaign_at, s.tenant_weight, s.weight
       FROM shared s
-     ORDER BY s.tenant_at, s.organization_id, s.campaign_at, s.id
+     ORDER BY s.tenant_at, s.organization_id, s.campaign_at, s.id;
+END
 $$;
 
 -- Up to p_want calls, each with its intent written. The caller may act on them once the commit is acknowledged.
 CREATE FUNCTION engine.claim(p_node uuid, p_worker uuid, p_want int4, p_at timestamptz, p_lease_ms int8)
 RETURNS SETOF engine.claimed
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET jit = off
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
 DECLARE
     plan record;
@@ -356,10 +361,14 @@ END
 $$;
 
 CREATE FUNCTION engine.serve(served jsonb, scope text, organization uuid, scope_id uuid, since float8, got int4, weight int4) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = ''
+LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
-    SELECT served || jsonb_build_object(concat_ws('/', scope, organization, scope_id), jsonb_build_object('from', since, 'grown',
-        coalesce((served #>> ARRAY[concat_ws('/', scope, organization, scope_id), 'grown'])::float8, 0) + got::float8 / weight))
+DECLARE
+    key text := concat_ws('/', scope, organization, scope_id);
+BEGIN
+    RETURN served || jsonb_build_object(key, jsonb_build_object('from', since, 'grown',
+        coalesce((served #>> ARRAY[key, 'grown'])::float8, 0) + got::float8 / weight));
+END
 $$;
 
 RESET ROLE;

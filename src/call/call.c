@@ -549,7 +549,9 @@ static void on_lost(enum bridge_lost why, int code, void *arg)
     }
     if (c->phase < CALL_LEAVING && c->end == CALL_END_NONE) {
         c->end = ends[why];
-        c->next = CALL_NEXT_HANGUP;
+        /* The person may be on the line still, and knows by now who speaks: not without a word. */
+        bool sorry = c->end == CALL_END_PROVIDER_ERROR && c->phase >= CALL_TALKING;
+        c->next = sorry ? CALL_NEXT_APOLOGISE : CALL_NEXT_HANGUP;
     }
     (void)call_step(c, CALL_EV_LOST);
     call_settle(c);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The media socket in hostile hands: bad tokens open nothing, bad frames end the call politely, the ledger is right."""
-import base64
+import json
 import struct
 import threading
 import time
@@ -150,29 +150,60 @@ def cut(s, call):
     return "cut"
 
 
+def listens(s, call):
+    """Hears the opening to its end and says so, as a carrier does."""
+    s.start(call.uuid)
+    s.link.settimeout(0.2)
+    deadline = time.monotonic() + 30
+    while w.value("SELECT disclosure_played_at FROM call_logs WHERE id = '%s'" % call.who.attempt) == "":
+        if time.monotonic() > deadline:
+            raise world.StoryError("the opening was not noted as heard")
+        s.media()
+        got = s.read_patiently()
+        while got is not None:
+            if b'"checkpoint"' in got[1]:
+                s.text({"event": "playedStream", "streamId": "s", "name": json.loads(got[1])["name"]})
+            got = s.read_patiently()
+
+
+def nonsense_after_the_opening(s, call):
+    listens(s, call)
+    for _ in range(5):
+        s.text("{")
+    return s.closes(5)
+
+
+def binary_after_the_opening(s, call):
+    listens(s, call)
+    s.frame(2, b"x")
+    return s.closes(5)
+
+
 # (what, how, the codes it may be closed with, whether somebody was left in the middle of a talk)
 CASES = [
-    ("broken JSON before the start", broken_json, {1008}, True),
-    ("broken JSON in the talk", broken_in_the_talk, {1008}, True),
-    ("a binary frame", binary, {1003}, True),
-    ("a binary frame first", binary_first, {1003}, True),
-    ("a start for another call", wrong_call, {1008}, True),
-    ("a start in another format", wrong_format, {1008}, True),
-    ("no start at all", no_start, {1000, 1001, 1008}, True),
-    ("media without a start", media_without_start, {1008}, True),
-    ("a stream that falls silent", falls_silent, {1000, 1001, 1008}, True),
-    ("4000 frames at once", flood, {1008, 0}, True),
-    ("a frame of 20 KiB", huge, {1009}, True),
-    ("a frame that claims 2^62 bytes", claims_to_be_huge, {1009, 1002}, True),
-    ("a frame without a mask", unmasked, {1002}, True),
-    ("a message in 41 crumbs", in_crumbs, {1008, 1009, 1002}, True),
-    ("a compressed frame", compressed, {1002}, True),
-    ("payloads that are no base64", no_base64, {1008}, True),
-    ("one start after the other", started_over, {1008}, True),
-    ("JSON 3000 levels deep", deep, {1008, 1009}, True),
-    ("text that is no UTF-8", no_utf8, {1007, 1002}, True),
+    ("broken JSON before the start", broken_json, {1008}, False),
+    ("broken JSON in the talk", broken_in_the_talk, {1008}, False),
+    ("a binary frame", binary, {1003}, False),
+    ("a binary frame first", binary_first, {1003}, False),
+    ("a start for another call", wrong_call, {1008}, False),
+    ("a start in another format", wrong_format, {1008}, False),
+    ("no start at all", no_start, {1000, 1001, 1008}, False),
+    ("media without a start", media_without_start, {1008}, False),
+    ("a stream that falls silent", falls_silent, {1000, 1001, 1008}, False),
+    ("4000 frames at once", flood, {1008, 0}, False),
+    ("a frame of 20 KiB", huge, {1009}, False),
+    ("a frame that claims 2^62 bytes", claims_to_be_huge, {1009, 1002}, False),
+    ("a frame without a mask", unmasked, {1002}, False),
+    ("a message in 41 crumbs", in_crumbs, {1008, 1009, 1002}, False),
+    ("a compressed frame", compressed, {1002}, False),
+    ("payloads that are no base64", no_base64, {1008}, False),
+    ("one start after the other", started_over, {1008}, False),
+    ("JSON 3000 levels deep", deep, {1008, 1009}, False),
+    ("text that is no UTF-8", no_utf8, {1007, 1002}, False),
     ("a stop", stop, {1000}, False),
     ("a reset", cut, {"cut"}, False),
+    ("nonsense in the middle of a talk", nonsense_after_the_opening, {1008}, True),
+    ("a binary frame in the middle of a talk", binary_after_the_opening, {1003}, True),
 ]
 TOKENS = 5  # calls for the stories of tokens
 
@@ -242,7 +273,7 @@ def ledger(t, w, daemon, calls):
            "each call has ended, as the carrier said")
     t.none(w.rows("SELECT call_log_id FROM call_attempts WHERE outcome IS DISTINCT FROM 'answered' OR settled_at IS NULL"), "each attempt is settled")
     t.none(w.rows("SELECT id, status FROM call_queue WHERE status <> 'completed' AND next_retry_at <= now()"), "nothing is left in the queue")
-    t.none(w.rows("SELECT id FROM call_logs WHERE disclosure_played_at IS NOT NULL"), "no disclosure is claimed that nobody confirmed")
+    t.same(w.number("SELECT count(*) FROM call_logs WHERE disclosure_played_at IS NOT NULL"), 2, "the two openings that were heard are noted, and no other")
     t.none(w.rows("SELECT call_log_id, body FROM call_turns WHERE speaker = 'lead'"), "no word of a lead is made up")
     t.same(daemon.metric("media_sockets"), 0, "no media socket is left")
     t.same(w.state()["model"]["live"], 0, "no model session is left")
