@@ -36,8 +36,17 @@ jobs_count() {
     echo "$cores"
 }
 
-# build_tree DIR [meson options]: configures once, reconfigures when options changed, builds all.
+# build_tree DIR [meson options]: configures once, reconfigures when options changed, builds all. Two
+# callers of one directory take turns.
 build_tree() {
+    mkdir -p "$(dirname "$1")"
+    (
+        flock 8
+        build_locked "$@"
+    ) 8>"$1.lock"
+}
+
+build_locked() {
     local dir=$1
     shift
     if [ -f "$dir/build.ninja" ]; then
@@ -47,7 +56,6 @@ build_tree() {
     fi
     if [ ! -f "$dir/build.ninja" ]; then
         rm -rf "$dir"
-        mkdir -p "$(dirname "$dir")"
         meson setup "$dir" "$ROOT" "$@" >"$dir.log" 2>&1 || {
             cat "$dir.log" >&2
             return 1

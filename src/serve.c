@@ -20,6 +20,10 @@
 
 #define FETCH_INTERVAL_MS 5000
 #define GAUGES_MS         1000
+/* Going down: after the last talk the carrier still asks what comes next, and reports the end. */
+#define FAREWELL_MS   15000
+#define REPLY_MS      100 /* for the answer to the last report to leave */
+#define WARM_SLACK_MS 60000
 
 /* --- hooks: what one room tells another ---------------------------------------------------------- */
 
@@ -29,12 +33,28 @@ static void on_placed(const struct store_claimed *claimed, const json_t *brief, 
     serve_prepare(arg, brief); /* while it rings, so that the first word is not late */
 }
 
+static void maybe_stopped(struct serve *s);
+
+static struct str id_key(const struct uuid *id)
+{
+    return str_make((const char *)id->b, sizeof id->b);
+}
+
+/* Its end is on record: by the carrier's report, or by its list. */
+static void off_line(struct serve *s, const struct uuid *call_id)
+{
+    if (map_take(&s->on_line, id_key(call_id)) != NULL) {
+        maybe_stopped(s);
+    }
+}
+
 static void on_found_ended(const struct uuid *organization_id, const struct uuid *call_id,
                            void *arg)
 {
     struct serve *s = arg;
     (void)organization_id;
     desk_end(s->desk, call_id, CALL_END_CALLER_HANGUP);
+    off_line(s, call_id);
 }
 
 static size_t live_calls(void *arg)
@@ -47,18 +67,19 @@ static void on_carrier_event(const struct carrier_identity *identity,
                              const struct carrier_event *event, void *arg)
 {
     struct serve *s = arg;
-    /* Asynchronous detection is only asked for when the campaign hangs up on machines. */
     if (event->kind == CARRIER_EVENT_MACHINE && event->machine) {
-        desk_end(s->desk, &identity->attempt_id, CALL_END_VOICEMAIL);
+        desk_machine(s->desk, &identity->attempt_id);
     }
 }
 
 static void on_answer(const struct carrier_identity *identity, const struct carrier_event *event,
                       void *arg)
 {
+    struct serve *s = arg;
     (void)event;
+    (void)map_put(&s->on_line, id_key(&identity->attempt_id), s);
     /* Known already, unless we are a new process or another node placed it. */
-    serve_prepare_adopted(arg, &identity->organization_id, &identity->attempt_id);
+    serve_prepare_adopted(s, &identity->organization_id, &identity->attempt_id);
 }
 
 static void on_hangup(const struct carrier_identity *identity, const struct carrier_event *event,
@@ -69,12 +90,17 @@ static void on_hangup(const struct carrier_identity *identity, const struct carr
     desk_end(s->desk, &identity->attempt_id,
              answered ? CALL_END_CALLER_HANGUP : CALL_END_CANCELLED);
     dialer_poke(s->dialer); /* a line is free */
+    off_line(s, &identity->attempt_id);
 }
 
 static void on_media_socket(const struct api_media *media, int fd, struct str already_read,
                             struct http_socket *handle, void *arg)
 {
     struct serve *s = arg;
+    if (fd < 0) { /* its only token is spent: no stream will come */
+        desk_end(s->desk, &media->call_id, CALL_END_PROVIDER_ERROR);
+        return;
+    }
     int err = desk_socket(s->desk, &media->call_id, media->call_uuid, fd, already_read, handle);
     if (err < 0) {
         log_warn("media.socket.refused", LOG_UUID("call", &media->call_id), LOG_I64("error", err));
@@ -85,7 +111,9 @@ static void on_media_socket(const struct api_media *media, int fd, struct str al
 
 /* `after`: the database knows whether an agent is held for the call, the desk how the talk ended. */
 struct after {
+    struct serve_op op;
     enum call_next next;
+    bool decided;
     api_reply_fn *on_done;
     void *arg;
 };
@@ -98,15 +126,20 @@ static void on_followed(const struct fault *fault, const struct carrier_instruct
 {
     struct after *after = arg;
     struct carrier_instruction answer = *what;
-    /* The stream broke, or died with an older process: nobody hears a line go dead without a word. */
-    if (answer.next == CARRIER_NEXT_HANGUP &&
-        (after->next == CALL_NEXT_APOLOGISE || after->next == CALL_NEXT_UNKNOWN)) {
+    /* An agent is held, but the talk went on and ended otherwise: the person opted out, or was told
+     * that nobody is free. The end of the call sets the agent free. */
+    if (answer.next == CARRIER_NEXT_AGENT && after->decided && after->next == CALL_NEXT_HANGUP) {
+        answer.next = CARRIER_NEXT_HANGUP;
+    }
+    /* The stream broke, or died with an older process, or the agent is gone meanwhile: nobody hears a
+     * line go dead without a word. */
+    if (answer.next == CARRIER_NEXT_HANGUP && after->next != CALL_NEXT_HANGUP) {
         answer.next = CARRIER_NEXT_SAY_END;
         answer.text = sorry;
     }
     api_reply_fn *on_done = after->on_done;
     void *on_done_arg = after->arg;
-    xfree(after);
+    serve_op_free(after);
     on_done(fault, &answer, on_done_arg);
 }
 
@@ -117,15 +150,47 @@ static int on_follow(const struct carrier_identity *identity, const struct carri
     if (event->kind != CARRIER_EVENT_AFTER) {
         return handoff_event(s->handoff, identity, event, on_done, on_done_arg);
     }
-    struct after *after = xzalloc(sizeof *after);
+    struct after *after = serve_op_new(s, sizeof *after);
+    after->decided = desk_decided(s->desk, &identity->attempt_id);
     after->next = desk_next(s->desk, &identity->attempt_id);
     after->on_done = on_done;
     after->arg = on_done_arg;
     int err = handoff_event(s->handoff, identity, event, on_followed, after);
     if (err < 0) {
-        xfree(after);
+        serve_op_free(after);
     }
     return err;
+}
+
+/* --- what waits for an answer ---------------------------------------------------------------------- */
+
+void *serve_op_new(struct serve *s, size_t size_bytes)
+{
+    struct serve_op *op = xzalloc(size_bytes);
+    op->size_bytes = size_bytes;
+    list_init(&op->link);
+    list_push_back(&s->ops, &op->link);
+    return op;
+}
+
+void serve_op_free(void *op_p)
+{
+    struct serve_op *op = op_p;
+    list_remove(&op->link);
+    secret_wipe(op, op->size_bytes);
+    xfree(op);
+}
+
+static void drop_ops(struct serve *s)
+{
+    while (s->ops.next != NULL && !list_empty(&s->ops)) {
+        struct serve_op *op = LIST_ITEM(s->ops.next, struct serve_op, link);
+        if (op->drop != NULL) {
+            op->drop(op);
+        } else {
+            serve_op_free(op);
+        }
+    }
 }
 
 /* --- opening ------------------------------------------------------------------------------------- */
@@ -134,6 +199,8 @@ static int open_base(struct serve *s)
 {
     struct settings *set = &s->settings;
     struct str secret = str_of(set->secret);
+    list_init(&s->ops);
+    map_init(&s->on_line);
     hmac_sha256(secret, STR("dialwright callback v1"), s->urls.callback_key);
     hmac_sha256(secret, STR("dialwright person v1"), s->person_key);
     recording_url_key(secret, s->recording_key);
@@ -166,6 +233,7 @@ static int open_calls(struct serve *s)
         .data_dir = set->data_dir,
         .media_loops = (size_t)set->media_loops,
         .calls_max = (size_t)set->calls_max,
+        .warm_max_ms = set->carrier_queue_ms + set->ring_timeout_s * 1000 + WARM_SLACK_MS,
     };
     struct desk_store store = serve_desk_store(s);
     struct desk_hooks hooks = serve_desk_hooks(s);
@@ -248,10 +316,18 @@ static int open_insight(struct serve *s)
 
 /* --- closing -------------------------------------------------------------------------------------- */
 
+static void on_farewell_over(void *arg)
+{
+    struct serve *s = arg;
+    log_info("serve.drained", LOG_I64("on_line", map_count(&s->on_line)));
+    loop_stop(s->loop);
+}
+
 static void maybe_stopped(struct serve *s)
 {
     if (s->dialer_drained && s->desk_drained) {
-        loop_stop(s->loop);
+        timer_start(&s->farewell, s->loop, map_count(&s->on_line) == 0 ? REPLY_MS : FAREWELL_MS,
+                    on_farewell_over, s);
     }
 }
 
@@ -317,6 +393,8 @@ static void on_health(enum pg_health health, void *arg)
 static void close_rooms(struct serve *s)
 {
     timer_stop(&s->gauges);
+    timer_stop(&s->farewell);
+    map_fini(&s->on_line);
     for (size_t i = 0; i < COUNT_OF(s->signals); i++) {
         if (s->signals[i].data != NULL) {
             uv_close((uv_handle_t *)&s->signals[i], NULL);
@@ -330,6 +408,7 @@ static void close_rooms(struct serve *s)
     dialer_close(&s->dialer);
     desk_close(&s->desk);
     api_close(&s->api);
+    drop_ops(s); /* before the client: what is dropped cancels its requests there */
     http_client_free(&s->http);
     pg_pool_free(&s->db);
     if (s->loop != NULL) {

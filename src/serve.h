@@ -9,6 +9,8 @@
 #define SERVE_H
 
 #include "api/api.h"
+#include "base/list.h"
+#include "base/map.h"
 #include "base/settings.h"
 #include "call/call_desk.h"
 #include "carrier/accounts.h"
@@ -43,12 +45,25 @@ struct serve {
     bool stopping;
     bool dialer_drained;
     bool desk_drained;
+    struct map on_line;   /* calls that were answered here, until their end is reported */
+    struct timer farewell;
     bool database_seen;    /* it was up once: from then on its troubles are waited out */
     bool database_refused; /* at the start: a role or a server that we must not work with */
+    struct list ops;       /* struct serve_op: what waits for another room's answer */
     /* What the rooms look at as long as they are open. */
     struct call_env call_env;
     struct dial_env dial_env;
 };
+
+/* Rooms that are closed fall silent: what waited for their answer is dropped at the end. Embedded
+ * first; wiped when freed, for some hold a carrier's token. */
+struct serve_op {
+    struct list link;
+    size_t size_bytes;
+    void (*drop)(struct serve_op *op); /* NULL: nothing but memory */
+};
+void *serve_op_new(struct serve *s, size_t size_bytes) MUST_USE;
+void serve_op_free(void *op);
 
 /* The desk's door to the database, and what the desk asks of other rooms. */
 struct desk_store serve_desk_store(struct serve *s);

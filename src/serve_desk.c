@@ -10,8 +10,8 @@
 
 /* One write of the desk on its way through the database. */
 struct write_op {
+    struct serve_op op;
     struct serve *s;
-    const char *source; /* of an opt-out: one of three literals */
     desk_stored_fn *on_stored;
     void *arg;
 };
@@ -21,8 +21,15 @@ static void stored(struct write_op *op, const struct fault *fault, const struct 
     desk_stored_fn *on_stored = op->on_stored;
     void *arg = op->arg;
 
-    xfree(op);
+    serve_op_free(op);
     on_stored(fault, answer, arg);
+}
+
+/* The database fell silent before it answered. */
+static void write_drop(struct serve_op *op)
+{
+    struct fault fault = fault_make(FAULT_UNSURE, 0, "closed", "the database was closed");
+    stored(CONTAINER_OF(op, struct write_op, op), &fault, NULL);
 }
 
 static void on_written(const struct fault *fault, void *arg)
@@ -44,7 +51,6 @@ static void on_opt_out_written(const struct fault *fault, bool added, int64_t re
     struct write_op *op = arg;
     struct str one;
     if (fault->class == FAULT_NONE) {
-        metric_add("opt_outs_total", op->source, added ? 1 : 0);
         log_info("opt_out", LOG_BOOL("added", added), LOG_I64("queued_removed", removed));
         while (str_split(&live_calls, ' ', &one)) {
             struct uuid id;
@@ -93,12 +99,21 @@ static int write_recording(struct write_op *op, const struct desk_write *w)
     if (err < 0) {
         return err;
     }
+    /* Below the data directory, as the route that serves it and a move of that directory want it. */
+    struct str path = str_of(w->recording.path);
+    struct str root = str_of(op->s->settings.data_dir);
+    if (str_starts(path, root)) {
+        path = str_skip(path, root.len);
+        while (str_starts(path, STR("/"))) {
+            path = str_skip(path, 1);
+        }
+    }
     struct store_recording recording = {
         .organization_id = &w->organization_id,
         .call_id = &w->call_id,
         .recording_id = &w->recording.id,
         .leg = w->recording.leg,
-        .path = w->recording.path,
+        .path = path.p,
         .url = buf_cstr(&url),
         .bytes = w->recording.bytes,
         .duration_ms = w->recording.duration_ms,
@@ -128,18 +143,6 @@ static int write_usage(struct write_op *op, const struct desk_write *w)
     return store_usage(NULL, op->s->db, &usage, on_written, op);
 }
 
-/* The desk's text lives only until the write is done; the metric's label longer. */
-static const char *opt_out_source(const char *source)
-{
-    static const char *const known[] = {"model", "phrase", "dtmf"};
-    for (size_t i = 0; i < COUNT_OF(known); i++) {
-        if (str_eq_cstr(str_of(source), known[i])) {
-            return known[i];
-        }
-    }
-    return NULL;
-}
-
 static int write_one(struct write_op *op, const struct desk_write *w)
 {
     struct pg_pool *db = op->s->db;
@@ -149,7 +152,6 @@ static int write_one(struct write_op *op, const struct desk_write *w)
     case DESK_NOTE:
         return write_note(op, w);
     case DESK_OPT_OUT:
-        op->source = opt_out_source(w->opt_out.source);
         return store_opt_out(NULL, db, &w->organization_id, &w->call_id, w->opt_out.source,
                              str_of(w->opt_out.words), w->at_us, on_opt_out_written, op);
     case DESK_CALLBACK:
@@ -167,13 +169,14 @@ static int write_one(struct write_op *op, const struct desk_write *w)
 static int on_desk_write(const struct desk_write *w, desk_stored_fn *on_stored, void *on_stored_arg,
                          void *arg)
 {
-    struct write_op *op = xzalloc(sizeof *op);
+    struct write_op *op = serve_op_new(arg, sizeof *op);
+    op->op.drop = write_drop;
     op->s = arg;
     op->on_stored = on_stored;
     op->arg = on_stored_arg;
     int err = write_one(op, w);
     if (err < 0) {
-        xfree(op);
+        serve_op_free(op);
     }
     return err;
 }
@@ -186,6 +189,7 @@ struct desk_store serve_desk_store(struct serve *s)
 /* --- what the desk asks of other rooms ----------------------------------------------------------- */
 
 struct transfer_op {
+    struct serve_op op;
     struct serve *s;
     struct uuid call_id;
 };
@@ -194,35 +198,44 @@ static void on_granted(bool granted, const char *why, void *arg)
 {
     struct transfer_op *op = arg;
     desk_transfer_result(op->s->desk, &op->call_id, granted, why);
-    xfree(op);
+    serve_op_free(op);
 }
 
 static void on_transfer_wanted(const struct desk_transfer *ask, void *arg)
 {
     struct serve *s = arg;
-    struct transfer_op *op = xzalloc(sizeof *op);
+    struct transfer_op *op = serve_op_new(s, sizeof *op);
     op->s = s;
     op->call_id = ask->call_id;
     if (handoff_ask(s->handoff, &ask->organization_id, &ask->call_id, ask->reason, ask->summary,
                     on_granted, op) < 0) {
         desk_transfer_result(s->desk, &ask->call_id, false, "unavailable");
-        xfree(op);
+        serve_op_free(op);
     }
 }
 
 /* A line that the carrier keeps open after its socket was closed: hung up by REST. The call's uuid
  * belongs to one of the organization's accounts; the others answer 404, which is as good. */
 struct hangup_op {
+    struct serve_op op;
     struct carrier_account account; /* outlives the operation on it */
     struct uuid call_id;
     struct carrier_op *rest;
 };
 
 struct hangup_ask {
+    struct serve_op op;
     struct serve *s;
     struct uuid call_id;
     char call_uuid[CARRIER_ID_SIZE];
 };
+
+static void hangup_drop(struct serve_op *op_p)
+{
+    struct hangup_op *op = CONTAINER_OF(op_p, struct hangup_op, op);
+    carrier_plivo.cancel(&op->rest);
+    serve_op_free(op);
+}
 
 static void on_hung_up(const struct fault *fault, void *arg)
 {
@@ -230,8 +243,7 @@ static void on_hung_up(const struct fault *fault, void *arg)
     if (fault->class != FAULT_NONE) {
         log_warn("call.hangup.failed", LOG_UUID("call", &op->call_id), LOG_STR("why", fault->text));
     }
-    secret_wipe(&op->account, sizeof op->account);
-    xfree(op);
+    serve_op_free(op);
 }
 
 static void on_hangup_accounts(const struct fault *fault, const struct carrier_account *accounts,
@@ -243,27 +255,28 @@ static void on_hangup_accounts(const struct fault *fault, const struct carrier_a
                  LOG_STR("why", "no account to ask"));
     }
     for (size_t i = 0; i < count; i++) {
-        struct hangup_op *op = xzalloc(sizeof *op);
+        struct hangup_op *op = serve_op_new(ask->s, sizeof *op);
+        op->op.drop = hangup_drop;
         op->account = accounts[i];
         op->call_id = ask->call_id;
         if (carrier_plivo.hangup_start(&op->rest, ask->s->http, &op->account, ask->call_uuid, "",
                                        on_hung_up, op) < 0) {
-            xfree(op);
+            serve_op_free(op);
         }
     }
-    xfree(ask);
+    serve_op_free(ask);
 }
 
 static void on_hangup_wanted(const struct uuid *organization_id, const struct uuid *call_id,
                              const char *call_uuid, void *arg)
 {
     struct serve *s = arg;
-    struct hangup_ask *ask = xzalloc(sizeof *ask);
+    struct hangup_ask *ask = serve_op_new(s, sizeof *ask);
     ask->s = s;
     ask->call_id = *call_id;
     str_copy_cut(str_of(call_uuid), ask->call_uuid, sizeof ask->call_uuid);
     if (accounts_ask(s->accounts, organization_id, on_hangup_accounts, ask) < 0) {
-        xfree(ask);
+        serve_op_free(ask);
     }
 }
 

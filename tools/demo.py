@@ -6,6 +6,7 @@ Everything it starts is written down in var/demo/*.pid and ended again, also aft
 """
 import argparse
 import datetime
+import fcntl
 import json
 import os
 import secrets
@@ -24,6 +25,7 @@ PG = os.path.join(ROOT, "tools", "pg-private")
 BUILD = os.environ.get("DIALWRIGHT_BUILD", os.path.join(ROOT, "build", "release"))
 CAMPAIGN = "Autumn call"
 OUR_NUMBERS = ["+12025550100", "+12025550101", "+12025550102", "+12025550103"]
+LOGIN = "dialwright_demo"  # on a server that is not ours: app_login may be in use there
 AGENTS = [("Robin", "+12025550190"), ("Alex", "+12025550191"), ("Sam", "+12025550192")]
 SOON_S = 20  # a lead that is due later than this is waiting, not in work
 
@@ -101,7 +103,8 @@ def reap(pid):
 def run(arguments, env=None, stdin=None):
     done = subprocess.run(arguments, env=env, cwd=ROOT, input=stdin, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise DemoError("%s failed (%d):\n%s%s" % (" ".join(arguments[:3]), done.returncode, done.stdout, done.stderr))
+        # Only the first words: a URL among the others may hold a password.
+        raise DemoError("%s failed (%d):\n%s%s" % (" ".join(arguments[:2]), done.returncode, done.stdout, done.stderr))
     return done.stdout
 
 
@@ -143,6 +146,8 @@ class Demo:
             login = run([PG, "--purpose", "demo", "url", "dialwright_demo", "app_login"]).strip()
         else:
             admin = os.environ["DATABASE_URL"]
+            if not admin.startswith(("postgresql://", "postgres://")):
+                raise DemoError("DATABASE_URL wants the form postgresql://user@host/database")
             self.refuse_unless_empty(admin)
             login = None
         write("database_url", admin + "\n", 0o600)
@@ -150,7 +155,7 @@ class Demo:
         self.env["DATABASE_URL"] = login or admin
         self.command("migrate")
         if login is None:
-            self.env["DATABASE_URL"] = self.login_url(admin)
+            self.env["DATABASE_URL"] = self.make_login(admin)
 
     @staticmethod
     def refuse_unless_empty(url):
@@ -160,13 +165,19 @@ class Demo:
             raise DemoError("DATABASE_URL names a database with %s tables in it; the demo wants an empty one" % tables.strip())
 
     @staticmethod
-    def login_url(admin):
-        """The same server as app_login, the role that has nothing of its own."""
+    def make_login(admin):
+        """The same server, as a role that has what app_login has; drop_login() takes it away."""
         password = secrets.token_hex(16)
-        run(["psql", "-qX", admin, "-v", "password=" + password], stdin="ALTER ROLE app_login PASSWORD :'password';\n")
+        write("login_role", LOGIN + "\n")
+        run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-v", "password=" + password, "-v", "login=" + LOGIN, admin],
+            stdin="""SET client_min_messages = warning;
+                     DROP ROLE IF EXISTS :"login";
+                     CREATE ROLE :"login" LOGIN NOINHERIT PASSWORD :'password' IN ROLE app_worker, authenticated, anon;
+                     """)
         url = urllib.parse.urlsplit(admin)
         host = url.netloc.rsplit("@", 1)[-1]
-        return urllib.parse.urlunsplit(url._replace(netloc="app_login:%s@%s" % (password, host)))
+        query = "&".join(pair for pair in url.query.split("&") if pair.split("=")[0] not in ("user", "password"))
+        return urllib.parse.urlunsplit(url._replace(netloc="%s:%s@%s" % (LOGIN, password, host), query=query))
 
     # The other side.
     def start_simulator(self):
@@ -249,12 +260,13 @@ class Demo:
     def start_daemon(self):
         say("== daemon")
         self.daemon = start_process("daemon", [self.binary, "serve"], self.env)
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever http_proxy says
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if self.daemon.poll() is not None:
                 raise DemoError("the daemon ended at once:\n" + tail("daemon.log"))
             try:
-                with urllib.request.urlopen(self.env["DIALWRIGHT_PUBLIC_URL"] + "/readyz", timeout=2):
+                with direct.open(self.env["DIALWRIGHT_PUBLIC_URL"] + "/readyz", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
@@ -342,8 +354,20 @@ class Demo:
         return self.report()
 
 
-def stop(keep_cluster=False):
-    ended = [name for name in ("daemon", "simulator") if end_process(name)]
+def drop_login():
+    """Takes away the role of a run on somebody's server. No database any more: nothing to take away."""
+    try:
+        with open(path("database_url"), encoding="utf-8") as handle:
+            admin = handle.read().strip()
+        os.unlink(path("login_role"))
+    except OSError:
+        return
+    subprocess.run(["psql", "-qX", admin, "-c", "DROP ROLE IF EXISTS " + LOGIN], check=False, capture_output=True)
+
+
+def stop(keep_cluster=False, patience_s=20):
+    ended = [name for name in ("daemon", "simulator") if end_process(name, patience_s)]
+    drop_login()
     if not keep_cluster and os.path.isdir(DEMO):
         subprocess.run([PG, "--purpose", "demo", "stop"], check=False, capture_output=True)
     return ended
@@ -363,32 +387,61 @@ def parse(arguments):
     return options
 
 
-def main(arguments):
-    options = parse(arguments)
-    if options.stop:
-        stop()
-        return 0
+def take_turn():
+    """One run at a time in one clone; held until this process ends."""
+    lock = open(path("lock"), "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DemoError("another script/demo is running in this clone") from error
+    return lock
+
+
+def clear():
+    """Ends and removes what the run before left."""
     stop(keep_cluster=True)
-    os.makedirs(DEMO, exist_ok=True)
     for name in ("ground_truth.jsonl", "database_url", "report.json"):
         if os.path.exists(path(name)):
             os.unlink(path(name))
     subprocess.run(["rm", "-rf", path("data"), path("carrier_recordings")], check=True)
-    # A signal ends the run the way an error does: everything that was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    good = False
+
+
+def perform(options):
+    """Plays it; whatever ends the run, what was started is ended too, or said to be still there."""
+    # These signals end the run the way an error does. One that was ignored (nohup) stays ignored.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+    patience_s = 2  # cut short, there is no use in waiting for calls to end
     try:
         good = Demo(options).play()
-    except DemoError as error:
-        say("demo: %s" % error)
-    except KeyboardInterrupt:
-        say("demo: interrupted")
+        patience_s = 20
     finally:
         if options.keep:
             say("Still running; script/demo --stop ends it. Database: %s" % path("database_url"))
         else:
-            stop()
+            stop(patience_s=patience_s)
     return 0 if good else 1
+
+
+def main(arguments):
+    options = parse(arguments)
+    try:
+        if options.stop:
+            stop()
+            return 0
+        os.makedirs(DEMO, exist_ok=True)
+        turn = take_turn()
+        clear()
+        code = perform(options)
+        turn.close()
+        return code
+    except (DemoError, OSError) as error:
+        say("demo: %s" % error)
+        return 1
+    except KeyboardInterrupt:
+        say("demo: interrupted")
+        return 130
 
 
 if __name__ == "__main__":

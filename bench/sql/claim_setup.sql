@@ -1,6 +1,7 @@
--- Fills an empty, migrated database for bench/sql/claim.sql: tenants with one campaign each, leads with consent, all
--- of them queued and inside the window.
---   psql -v leads=100000 -v tenants=10 -f bench/sql/claim_setup.sql URL
+-- Fills an empty, migrated database for bench_claims: tenants with one campaign each, leads with consent, all of them
+-- queued and inside the window; every second lead was phoned once before. As a superuser: history is written past
+-- the triggers that guard a dial.
+--   psql -v leads=100000 -v tenants=50 -f bench/sql/claim_setup.sql URL
 \set ON_ERROR_STOP on
 \if :{?leads}
 \else
@@ -8,7 +9,7 @@
 \endif
 \if :{?tenants}
 \else
-\set tenants 10
+\set tenants 50
 \endif
 BEGIN;
 INSERT INTO public.organizations (id, slug, name, legal_name)
@@ -42,5 +43,21 @@ SELECT o.id, '+1213' || lpad(n::text, 7, '0'), 'import', now()
 INSERT INTO public.call_queue (organization_id, campaign_id, lead_id, score, next_retry_at, ready)
 SELECT l.organization_id, c.id, l.id, l.score, now(), true
   FROM public.leads l JOIN public.campaigns c ON c.organization_id = l.organization_id;
+SET LOCAL session_replication_role = replica;
+INSERT INTO public.call_logs (organization_id, lead_id, campaign_id, queue_id, attempt_number, carrier_account_id, direction,
+    caller_number, callee_number, status, intent_at, ringing_at, ended_at, disconnect_reason)
+SELECT q.organization_id, q.lead_id, q.campaign_id, q.id, 1, a.id, 'outbound', '+12125550100', l.phone_e164, 'ended',
+       d.at, d.at, d.at, 'no_answer'
+  FROM public.call_queue q
+  JOIN public.leads l ON l.organization_id = q.organization_id AND l.id = q.lead_id
+  JOIN public.carrier_accounts a ON a.organization_id = q.organization_id
+ CROSS JOIN (SELECT now() - interval '10 days' AS at) d
+ WHERE l.score % 2 = 0;
+INSERT INTO public.call_attempts (organization_id, lead_id, campaign_id, call_log_id, attempt_number, outcome, settled_at,
+    will_retry, gate)
+SELECT organization_id, lead_id, campaign_id, id, 1, 'no_answer', ended_at, true, '{}' FROM public.call_logs;
+UPDATE public.call_queue q SET attempt_number = 1, attempt_count = 1
+  FROM public.call_logs l WHERE l.organization_id = q.organization_id AND l.queue_id = q.id;
 COMMIT;
-ANALYZE;
+VACUUM ANALYZE;
+CHECKPOINT;

@@ -254,8 +254,14 @@ async def until_over(port):
 
 
 async def run(args):
-    truth = tempfile.NamedTemporaryFile(suffix=".jsonl", delete=False).name
-    records = tempfile.mkdtemp()
+    with tempfile.TemporaryDirectory(prefix="dialwright-talk-") as place:
+        return await talk(args, place)
+
+
+async def talk(args, place):
+    truth = os.path.join(place, "ground_truth.jsonl")
+    records = os.path.join(place, "records")
+    os.mkdir(records)
     sim = subprocess.Popen([args.sim, "serve", "--listen", "127.0.0.1:0", "--auth-id", AUTH[0],
                             "--auth-token", AUTH[1], "--ground-truth", truth, "--records", records,
                             "--seed", str(args.seed), "--faults", args.faults],

@@ -13,7 +13,17 @@ AS $$
              ORDER BY l.created_at DESC LIMIT 5) AS h
 $$;
 
-CREATE FUNCTION app.call_brief(p_call uuid) RETURNS jsonb
+-- Seconds that the clock of a zone is ahead of UTC at a moment; NULL when the zone is not known.
+CREATE FUNCTION app.utc_offset(zone text, at timestamptz) RETURNS int4
+LANGUAGE sql STABLE SET search_path = ''
+AS $$
+    SELECT CASE WHEN app.zone_known(zone)
+                THEN extract(epoch FROM (at AT TIME ZONE zone) - (at AT TIME ZONE 'UTC'))::int4 END
+$$;
+
+-- lead.zone is where a time of day without a zone is meant: the lead's own, or the first of those the number may be
+-- in (zone_known false); utc_offset_s is its clock at p_at.
+CREATE FUNCTION app.call_brief(p_call uuid, p_at timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object(
@@ -23,6 +33,7 @@ AS $$
             || jsonb_build_object('legal_name', coalesce(c.legal_name, o.legal_name, o.name)),
         'lead', to_jsonb(l) - '{organization_id,created_at,updated_at,import_id}'::text[]
             || jsonb_build_object('zone', (app.lead_zones(l, c.timezone))[1],
+                'utc_offset_s', app.utc_offset((app.lead_zones(l, c.timezone))[1], p_at),
                 'zone_known', coalesce(cardinality(app.lead_zones(l, c.timezone)) = 1, false)),
         'call', jsonb_build_object('id', k.id, 'direction', k.direction, 'status', k.status, 'caller_number', k.caller_number,
             'callee_number', k.callee_number, 'attempt_number', k.attempt_number, 'queue_id', k.queue_id,
@@ -40,5 +51,6 @@ AS $$
 $$;
 
 RESET ROLE;
-REVOKE ALL ON FUNCTION app.call_history(uuid, uuid, uuid), app.call_brief(uuid) FROM PUBLIC, anon, authenticated, service_role;
-GRANT EXECUTE ON FUNCTION app.call_brief(uuid) TO app_worker;
+REVOKE ALL ON FUNCTION app.call_history(uuid, uuid, uuid), app.utc_offset(text, timestamptz), app.call_brief(uuid, timestamptz)
+    FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION app.call_brief(uuid, timestamptz) TO app_worker;

@@ -201,9 +201,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    -- "No answer" of one who has heard the briefing is a no: they did not press the key.
+    final_state := CASE WHEN a.state = 'bridged' THEN 'closed'
+                        WHEN a.state = 'briefing' AND final_state = 'no_answer' THEN 'declined'
+                        ELSE final_state END;
     UPDATE public.agent_calls o
-       SET state = CASE WHEN a.state = 'bridged' THEN 'closed' ELSE final_state END,
-           ended_at = at, cause = why,
+       SET state = final_state, ended_at = at, cause = why,
            outcome = CASE WHEN a.state <> 'bridged' THEN 'no_answer' ELSE o.outcome END,
            duration = CASE WHEN a.state <> 'bridged' THEN 0
                            WHEN coalesce(duration_s, 0) > 0 THEN duration_s
@@ -248,9 +251,11 @@ BEGIN
             VALUES (org, 'handoff.bridged', call_id, bridged.id::text, jsonb_build_object('agent_call_id', bridged.id))
             ON CONFLICT DO NOTHING;
         END IF;
-    ELSIF leg_state IN ('ended', 'declined', 'no_answer', 'failed') THEN
-        PERFORM app.agent_call_end(call_id, CASE WHEN leg_state = 'ended' THEN 'failed' ELSE leg_state END,
-                                   leg_state, duration_s, at);
+    -- A leg that is over without a bridge that we heard of: why, and whether there was a bridge, the Dial's report says.
+    ELSIF leg_state IN ('declined', 'no_answer', 'failed')
+          OR (leg_state = 'ended' AND EXISTS (SELECT FROM public.agent_calls o WHERE o.organization_id = org
+                                                 AND o.ai_call_log_id = call_id AND o.state = 'bridged')) THEN
+        PERFORM app.agent_call_end(call_id, leg_state, leg_state, duration_s, at);
     END IF;
     RETURN true;
 END

@@ -329,6 +329,11 @@ BEGIN
             RAISE EXCEPTION 'campaign %: no retry policy %', was.name, doc ->> 'retry_policy' USING ERRCODE = '22023';
         END IF;
     END IF;
+    -- The column is there, leaving a message is not: what would be ignored is refused.
+    IF n.voicemail_action = 'message' THEN
+        RAISE EXCEPTION 'campaign %: voicemail_action message is not supported, no message can be left yet: use hangup', was.name
+            USING ERRCODE = '22023';
+    END IF;
     IF n.timezone IS NOT NULL AND NOT app.zone_known(n.timezone) THEN
         RAISE EXCEPTION 'campaign %: unknown time zone %', was.name, n.timezone USING ERRCODE = '22023';
     END IF;

@@ -219,9 +219,13 @@ SELECT throws_ok($$SELECT app.enqueue_leads(pg_temp.id(7, 3), NULL, NULL, 0, '20
 SELECT set_config('app.ctx', pg_temp.ctx(pg_temp.org(1)), true) \gset fixture_
 SELECT ok(b -> 'campaign' ->> 'legal_name' = 'Tenant 1 Ltd.' AND b -> 'lead' ->> 'zone' = 'America/New_York' AND (b -> 'lead' ->> 'zone_known')::boolean
           AND b -> 'call' ->> 'callee_number' = pg_temp.phone(1, 4) AND b -> 'organization' ->> 'name' = 'Tenant 1' AND b -> 'history' = '[]', 'the brief of a call')
-  FROM app.call_brief(:'call_id') AS b;
+  FROM app.call_brief(:'call_id', '2026-11-17 15:00Z') AS b;
+SELECT is((SELECT array_agg((app.call_brief(:'call_id', at) #>> '{lead,utc_offset_s}')::int ORDER BY at) FROM (VALUES ('2026-10-31 15:00Z'::timestamptz), ('2026-11-02 15:00Z')) AS t (at)),
+    ARRAY[-14400, -18000], 'with the offset of the lead''s clock at that moment');
+SELECT is((SELECT array_agg(app.utc_offset(zone, '2026-11-17 15:00Z')) FROM unnest(ARRAY['Asia/Kolkata', 'Pacific/Kiritimati', 'UTC', 'Mars/Base', NULL]) AS zone),
+    ARRAY[19800, 50400, 0, NULL, NULL], 'half hours, fourteen hours; no zone, no offset');
 SELECT set_config('app.ctx', pg_temp.ctx(pg_temp.org(2)), true) \gset fixture_
-SELECT is(app.call_brief(:'call_id'), NULL, 'is its tenant''s');
+SELECT is(app.call_brief(:'call_id', '2026-11-17 15:00Z'), NULL, 'is its tenant''s');
 
 -- Counters at rest.
 SELECT engine.fold_counters('2026-11-18') \gset fixture_

@@ -7,7 +7,7 @@ SELECT pg_temp.tenant(1) \g /dev/null
 SELECT pg_temp.tenant(2) \g /dev/null
 SELECT pg_temp.act(1) \g /dev/null
 SELECT engine.worker_start(pg_temp.node(), 'one', '0.1', NULL, pg_temp.worker(), '/run/w', '2026-11-17 14:00Z') \g /dev/null
-SELECT pg_temp.lead(1, k) FROM generate_series(0, 9) k \g /dev/null
+SELECT pg_temp.lead(1, k) FROM generate_series(0, 19) k \g /dev/null
 
 -- A live call of tenant 1, talking since 15:00:10.
 CREATE FUNCTION pg_temp.talking() RETURNS uuid LANGUAGE plpgsql AS $$
@@ -103,6 +103,26 @@ BEGIN
 END
 $$;
 SELECT is(pg_temp.refuse(leg), 'apologise ' || state || ' no_answer 0 in_progress available 1', 'agent leg: ' || leg) FROM refusal;
+
+-- The leg's end comes before the Dial's report: it alone says neither "failed" nor "declined".
+CREATE FUNCTION pg_temp.refuse_late(briefed boolean, leg text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    call uuid := pg_temp.talking();
+    said text;
+BEGIN
+    PERFORM pg_temp.ask(call);
+    PERFORM app.transfer_after(call, 'after-1', '{}', '2026-11-17 15:01:05Z');
+    IF briefed THEN
+        PERFORM app.agent_whisper(call, 'w-1', 'leg-' || call, '{}', '2026-11-17 15:01:10Z');
+    END IF;
+    PERFORM pg_temp.event(call, 'e-9', leg, 4, '2026-11-17 15:01:30Z');
+    SELECT next INTO said FROM app.agent_action(call, 'a-1', 'no_answer', 'leg-' || call, 0, '{}', '2026-11-17 15:01:31Z');
+    RETURN concat_ws(' ', said, (SELECT state FROM agent_calls WHERE ai_call_log_id = call), pg_temp.presence(1));
+END
+$$;
+SELECT is(pg_temp.refuse_late(false, 'ended'), 'apologise no_answer available', 'rung out: no answer');
+SELECT is(pg_temp.refuse_late(true, 'ended'), 'apologise declined available', 'briefed and no key: declined');
+SELECT is(pg_temp.refuse_late(true, 'declined'), 'apologise declined available', 'the carrier says so itself: declined');
 
 -- The bridge's report was lost, the action tells of a talk.
 SELECT pg_temp.talking() AS d \gset

@@ -47,7 +47,7 @@ struct api_hooks {
     void (*on_hangup)(const struct carrier_identity *identity, const struct carrier_event *event,
                       void *arg);
     /* Takes fd over (ws_open), and calls http_socket_done(handle) when it is closed. NULL: closed.
-     */
+     * fd -1, handle NULL: the token is spent and its socket was lost, no stream will come. */
     void (*on_media_socket)(const struct api_media *media, int fd, struct str already_read,
                             struct http_socket *handle, void *arg);
     void *arg;

@@ -112,11 +112,20 @@ static bool upgrade_ok(const struct media_op *m, const struct carrier_account *a
     return false;
 }
 
+/* The token is spent, and the carrier has no other: whoever waits for this stream must know. */
+static void tell_no_socket(const struct api *api, const struct api_media *media)
+{
+    if (api != NULL && api->env.hooks.on_media_socket != NULL) {
+        api->env.hooks.on_media_socket(media, -1, STR_NONE, NULL, api->env.hooks.arg);
+    }
+}
+
 static void on_accounts(const struct fault *fault, const struct carrier_account *accounts,
                         size_t count, void *arg)
 {
     struct media_op *m = arg;
     if (m->op.gone || fault->class != FAULT_NONE) {
+        tell_no_socket(m->op.api, &m->media);
         const struct fault gone = fault_make(FAULT_NOT_SENT, 0, "client_gone", "the client left");
         api_op_fault(&m->op, "media", m->op.gone ? &gone : fault);
         return;
@@ -141,8 +150,9 @@ static void on_socket(int fd, struct str already_read, struct http_socket *handl
     struct api *api = m->op.api;
     struct api_media media = m->media;
     api_op_end(&m->op);
-    if (fd < 0) {
-        return; /* the client left between its request and our 101 */
+    if (fd < 0) { /* the client left between its request and our 101, or there was no room */
+        tell_no_socket(api, &media);
+        return;
     }
     if (api == NULL || api->env.hooks.on_media_socket == NULL) {
         close(fd);

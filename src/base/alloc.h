@@ -17,8 +17,8 @@ void *xrealloc(void *p, size_t size_bytes) MUST_USE;
 char *xstrdup(const char *s) MUST_USE;
 char *xstrndup(const char *s, size_t len) MUST_USE; /* copies len bytes, adds a NUL */
 void *xmemdup(const void *p, size_t size_bytes) MUST_USE;
-void xfree(void *p);                /* NULL-safe */
-void xfreep(char **p);              /* OWNED(xfreep) char *s; leaves NULL */
+void xfree(void *p);                          /* NULL-safe */
+void xfreep(char **p);                        /* OWNED(xfreep) char *s; leaves NULL */
 void secret_wipe(void *p, size_t size_bytes); /* not optimised away */
 
 #endif

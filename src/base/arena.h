@@ -16,7 +16,7 @@ struct arena {
 
 void arena_init(struct arena *a, size_t bytes_max);
 void arena_fini(struct arena *a);
-void arena_reset(struct arena *a); /* keeps one block */
+void arena_reset(struct arena *a);                              /* keeps one block */
 void *arena_alloc(struct arena *a, size_t size_bytes) MUST_USE; /* zeroed, aligned to 16 */
 char *arena_strdup(struct arena *a, struct str s) MUST_USE;
 struct str arena_str(struct arena *a, struct str s) MUST_USE;

@@ -25,9 +25,11 @@ void jscan_free(struct jscan **s);
 int jscan_open(struct jscan *s, struct str message) MUST_USE; /* the root must be an object */
 /* path: "a", or "a.b", up to three names. */
 int jscan_str(struct jscan *s, const char *path, struct str *out) MUST_USE; /* unescaped */
-int jscan_raw(struct jscan *s, const char *path, struct str *out) MUST_USE; /* string between its quotes, as on
+int jscan_raw(struct jscan *s, const char *path,
+              struct str *out) MUST_USE; /* string between its quotes, as on
                                                                               the wire: for base64 payloads */
-int jscan_i64(struct jscan *s, const char *path, int64_t *out) MUST_USE;    /* number, or decimal string */
+int jscan_i64(struct jscan *s, const char *path,
+              int64_t *out) MUST_USE; /* number, or decimal string */
 
 #ifdef __cplusplus
 }

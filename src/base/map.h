@@ -19,10 +19,11 @@ typedef void map_each_fn(struct str key, void *value, void *arg);
 
 void map_init(struct map *m);
 void map_fini(struct map *m);
-void *map_get(const struct map *m, struct str key);          /* NULL when absent */
-void *map_put(struct map *m, struct str key, void *value);   /* the old value, or NULL */
-void *map_take(struct map *m, struct str key);               /* removes; the value, or NULL */
+void *map_get(const struct map *m, struct str key);        /* NULL when absent */
+void *map_put(struct map *m, struct str key, void *value); /* the old value, or NULL */
+void *map_take(struct map *m, struct str key);             /* removes; the value, or NULL */
 size_t map_count(const struct map *m);
-void map_each(const struct map *m, map_each_fn *each, void *arg); /* each() must not change the map */
+void map_each(const struct map *m, map_each_fn *each,
+              void *arg); /* each() must not change the map */
 
 #endif

@@ -12,7 +12,7 @@
 /* name: a series of the table; label: one of its values or NULL. Unknown names assert. */
 void metric_add(const char *name, const char *label, int64_t delta);
 void metric_set(const char *name, const char *label, int64_t value);
-void metric_observe_ms(const char *name, int64_t ms); /* histogram */
+void metric_observe_ms(const char *name, int64_t ms);     /* histogram */
 int64_t metric_read(const char *name, const char *label); /* tests, /readyz */
 int metrics_write(struct buf *out) MUST_USE;
 

@@ -29,7 +29,8 @@ struct phone {
 int phone_parse(struct str text, const char *default_region, struct phone *out) MUST_USE;
 /* All zones the number can be in: IANA names (or CLDR aliases that Postgres knows); count, 0 unknown. */
 size_t phone_zones(const char *e164, const char *zones[PHONE_ZONES_MAX]);
-void phone_mask(struct str e164, char out[PHONE_E164_SIZE]); /* all digits but the last two as '*' */
+void phone_mask(struct str e164,
+                char out[PHONE_E164_SIZE]); /* all digits but the last two as '*' */
 
 #ifdef __cplusplus
 }

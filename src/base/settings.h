@@ -17,14 +17,14 @@ struct settings {
     char *database_url;
     char *migrate_url;
     /* daemon */
-    char *listen;      /* host:port */
-    char *public_url;  /* https://host[/base], no trailing slash */
-    char *secret;      /* DIALWRIGHT_SECRET */
-    char *kek;         /* DIALWRIGHT_KEK */
+    char *listen;     /* host:port */
+    char *public_url; /* https://host[/base], no trailing slash */
+    char *secret;     /* DIALWRIGHT_SECRET */
+    char *kek;        /* DIALWRIGHT_KEK */
     char *data_dir;
     char *log_level;
-    int64_t media_loops;      /* threads */
-    int64_t calls_max;        /* per node */
+    int64_t media_loops; /* threads */
+    int64_t calls_max;   /* per node */
     char *node_name;
     /* carrier */
     char *plivo_api_url;
@@ -35,24 +35,24 @@ struct settings {
     char *openai_api_key;
     char *openai_api_url;
     char *openai_realtime_url;
-    char *openai_auth_header;    /* "Authorization" (Bearer is added) or "api-key" */
+    char *openai_auth_header; /* "Authorization" (Bearer is added) or "api-key" */
     char *realtime_model;
     char *transcribe_model;
     char *analysis_model;
     /* dial protocol, milliseconds unless said */
     int64_t claim_interval_ms;
     int64_t claim_batch;
-    int64_t claim_deadline_ms;   /* T_claim */
-    int64_t place_timeout_ms;    /* T_post */
+    int64_t claim_deadline_ms; /* T_claim */
+    int64_t place_timeout_ms;  /* T_post */
     int64_t ring_timeout_s;
     int64_t lease_ms;
     int64_t carrier_queue_ms;    /* longest time a call may wait in the carrier's queue */
     int64_t cdr_lag_ms;          /* longest delay until an ended call is in the CDR list */
     int64_t absence_scan_gap_ms; /* between two complete scans that show nothing */
     int64_t reconcile_interval_ms;
-    int64_t unknown_max;         /* claiming on an account stops above so many unknown */
+    int64_t unknown_max; /* claiming on an account stops above so many unknown */
     int64_t analysis_workers;
-    int64_t analysis_delay_ms;   /* wait for transcript stragglers */
+    int64_t analysis_delay_ms; /* wait for transcript stragglers */
 };
 
 int settings_load(struct settings *s, char **environ_list, struct buf *problems) MUST_USE;

@@ -13,10 +13,10 @@ struct str {
     size_t len;
 };
 
-#define STR(lit)     ((struct str){(lit), sizeof(lit) - 1})
-#define STR_NONE     ((struct str){NULL, 0})
-#define STR_FMT      "%.*s"
-#define STR_ARG(s)   (int)(s).len, (s).p ? (s).p : ""
+#define STR(lit)   ((struct str){(lit), sizeof(lit) - 1})
+#define STR_NONE   ((struct str){NULL, 0})
+#define STR_FMT    "%.*s"
+#define STR_ARG(s) (int)(s).len, (s).p ? (s).p : ""
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,9 +39,9 @@ struct str str_head(struct str s, size_t n);
 /* Cuts at the first `sep`: *head gets what is before it, *s the rest after it; false at the end. */
 bool str_split(struct str *s, char sep, struct str *head);
 
-int str_to_i64(struct str s, int64_t *out) MUST_USE;    /* whole string, decimal, optional '-' */
-int str_to_double(struct str s, double *out) MUST_USE;  /* whole string, C locale */
-int str_to_bool(struct str s, bool *out) MUST_USE;      /* true/false/1/0/yes/no/on/off */
+int str_to_i64(struct str s, int64_t *out) MUST_USE;   /* whole string, decimal, optional '-' */
+int str_to_double(struct str s, double *out) MUST_USE; /* whole string, C locale */
+int str_to_bool(struct str s, bool *out) MUST_USE;     /* true/false/1/0/yes/no/on/off */
 
 /* Copies into a fixed array with a NUL; -EMSGSIZE when it does not fit (then dst is ""). */
 int str_copy(struct str s, char *dst, size_t dst_size) MUST_USE;
@@ -49,7 +49,8 @@ int str_copy(struct str s, char *dst, size_t dst_size) MUST_USE;
 void str_copy_cut(struct str s, char *dst, size_t dst_size);
 char *str_dup(struct str s) MUST_USE; /* heap copy with a NUL; xfree() it */
 bool str_is_utf8(struct str s);
-size_t str_utf8_step(struct str s); /* bytes of the first character; 0: ill-formed, or nothing left */
+size_t
+str_utf8_step(struct str s); /* bytes of the first character; 0: ill-formed, or nothing left */
 
 #ifdef __cplusplus
 }

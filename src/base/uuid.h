@@ -15,7 +15,7 @@ struct uuid {
     uint8_t b[16];
 };
 
-struct uuid uuid_make(int64_t wall_us);                 /* version 7 */
+struct uuid uuid_make(int64_t wall_us);                  /* version 7 */
 int uuid_parse(struct str s, struct uuid *out) MUST_USE; /* with or without dashes */
 void uuid_text(const struct uuid *u, char out[UUID_TEXT_SIZE]);
 void uuid_hex(const struct uuid *u, char out[UUID_HEX_SIZE]);

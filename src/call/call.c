@@ -59,6 +59,7 @@ struct call *call_new(const struct call_host *host, struct call_ref ref, struct 
     c->host = host;
     c->ref = ref;
     c->plan = GIVE(*plan);
+    c->born_us = loop_now_us(host->loop);
     struct bridge_handlers on = {.on_start = on_start,
                                  .on_dtmf = on_dtmf,
                                  .on_end = on_item_end,
@@ -404,6 +405,19 @@ static void tick_silence(struct call *c, int64_t now_us)
     }
 }
 
+/* Whoever should have told us that nobody answers did not, or told it before we were here: the model
+ * is not kept warm for ever. */
+static bool tick_warming(struct call *c, int64_t now_us)
+{
+    int64_t most_ms = c->host->env->warm_max_ms;
+    if (most_ms == 0 || bridge_attached(&c->bridge) || now_us - c->born_us < most_ms * US_PER_MS) {
+        return false;
+    }
+    log_warn("call.never_answered", LOG_UUID("call", &c->plan->call_id));
+    call_end(c, CALL_END_CANCELLED);
+    return true;
+}
+
 static void on_tick(void *arg)
 {
     struct call *c = arg;
@@ -411,6 +425,9 @@ static void on_tick(void *arg)
     bridge_tick(&c->bridge);
     if (c->phase == CALL_LEAVING) {
         call_settle(c);
+        return;
+    }
+    if (c->phase == CALL_WARMING && tick_warming(c, now_us)) {
         return;
     }
     if (c->phase == CALL_OVER || c->started_us == 0 || tick_duration(c, now_us)) {

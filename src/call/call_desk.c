@@ -53,6 +53,7 @@ struct desk_call {
     uint32_t lane;
     struct call_ref ref;
     char call_uuid[CARRIER_ID_SIZE];
+    bool machine_ends;
     bool streaming; /* has a socket */
     bool over;      /* the media side is done with it */
     bool settled;
@@ -150,7 +151,11 @@ static void desk_call_free(struct desk_call *k)
 {
     timer_stop(&k->retry);
     while (!list_empty(&k->writes)) {
-        queued_free(LIST_ITEM(list_pop_front(&k->writes), struct queued, link));
+        struct queued *q = LIST_ITEM(list_pop_front(&k->writes), struct queued, link);
+        if (q->up->write.kind == DESK_OPT_OUT) { /* stopped by force while the database was away */
+            log_error("call.opt_out_lost", LOG_UUID("call", &k->id));
+        }
+        queued_free(q);
     }
     if (k->op != NULL) {
         k->op->call = NULL;
@@ -214,6 +219,12 @@ enum call_next desk_next(const struct call_desk *desk, const struct uuid *call_i
     const struct desk_call *k = call_find(desk, call_id);
     return k == NULL ? CALL_NEXT_UNKNOWN
                      : (k->next == CALL_NEXT_UNKNOWN ? CALL_NEXT_HANGUP : k->next);
+}
+
+bool desk_decided(const struct call_desk *desk, const struct uuid *call_id)
+{
+    const struct desk_call *k = call_find(desk, call_id);
+    return k != NULL && k->next != CALL_NEXT_UNKNOWN;
 }
 
 size_t desk_count(const struct call_desk *desk)
@@ -299,6 +310,7 @@ int desk_prepare(struct call_desk *desk, struct call_plan **plan)
                             .campaign_id = (*plan)->campaign_id,
                             .lead_id = (*plan)->lead_id,
                             .lane = at,
+                            .machine_ends = (*plan)->machine_ends,
                             .ref = {.slot = slot, .generation = lane->generations[slot] + 1}};
     struct call_down *m = call_down_new(DOWN_START, k->ref, STR_NONE);
     m->plan = *plan;
@@ -357,6 +369,14 @@ void desk_end(struct call_desk *desk, const struct uuid *call_id, enum call_end 
     down_surely(k, m);
 }
 
+void desk_machine(struct call_desk *desk, const struct uuid *call_id)
+{
+    const struct desk_call *k = call_find(desk, call_id);
+    if (k != NULL && k->machine_ends) {
+        desk_end(desk, call_id, CALL_END_VOICEMAIL);
+    }
+}
+
 void desk_transfer_result(struct call_desk *desk, const struct uuid *call_id, bool ok,
                           const char *why)
 {
@@ -408,12 +428,53 @@ static void on_retry(void *arg)
     write_next(arg);
 }
 
+/* In front, where it was; but what came first does not hold up an opt-out that overtook it. */
 static void write_again_later(struct desk_call *k, struct queued *q)
 {
-    list_push_front(&k->writes, &q->link);
+    struct list *first = k->writes.next;
+    bool overtaken = q->up->write.kind != DESK_OPT_OUT && first != &k->writes &&
+                     LIST_ITEM(first, struct queued, link)->up->write.kind == DESK_OPT_OUT;
+    list_push_front(overtaken ? first : &k->writes, &q->link);
     k->write_count++;
     int64_t wait_ms = RETRY_FIRST_MS << (q->tries < 8 ? q->tries : 8);
     timer_start(&k->retry, k->desk->loop, i64_min(wait_ms, RETRY_MAX_MS), on_retry, k);
+}
+
+/* What the database will not take today it may take when somebody has put it right: a person's wish
+ * is not dropped for that. It waits behind everything else. */
+static void opt_out_again(struct desk_call *k, struct queued *q)
+{
+    list_push_back(&k->writes, &q->link);
+    k->write_count++;
+    if (k->write_count == 1) {
+        timer_start(&k->retry, k->desk->loop, RETRY_MAX_MS, on_retry, k);
+    } else {
+        write_next(k);
+    }
+}
+
+/* True when it stays queued. */
+static bool write_kept(struct desk_call *k, struct queued *q, const struct fault *fault)
+{
+    bool never = fault->class == FAULT_REFUSED || fault->class == FAULT_BROKEN;
+    bool opt_out = q->up->write.kind == DESK_OPT_OUT;
+    q->tries++;
+    if (fault->class == FAULT_NONE) {
+        return false;
+    }
+    if (!never && (opt_out || q->tries < WRITE_TRIES_MAX)) {
+        metric_add("call_writes_retried_total", NULL, 1);
+        write_again_later(k, q);
+        return true;
+    }
+    metric_add("call_writes_failed_total", NULL, 1);
+    log_error("call.write_failed", LOG_UUID("call", &k->id), LOG_I64("kind", q->up->write.kind),
+              LOG_STR("code", fault->code), LOG_STR("text", fault->text));
+    if (opt_out && q->tries < WRITE_TRIES_MAX) {
+        opt_out_again(k, q);
+        return true;
+    }
+    return false;
 }
 
 static void on_stored(const struct fault *fault, const struct desk_answer *a, void *arg)
@@ -427,17 +488,8 @@ static void on_stored(const struct fault *fault, const struct desk_answer *a, vo
         return;
     }
     k->op = NULL;
-    bool never = fault->class == FAULT_REFUSED || fault->class == FAULT_BROKEN;
-    q->tries++;
-    if (fault->class != FAULT_NONE && !never && q->tries < WRITE_TRIES_MAX) {
-        metric_add("call_writes_retried_total", NULL, 1);
-        write_again_later(k, q);
+    if (write_kept(k, q, fault)) {
         return;
-    }
-    if (fault->class != FAULT_NONE) {
-        metric_add("call_writes_failed_total", NULL, 1);
-        log_error("call.write_failed", LOG_UUID("call", &k->id), LOG_I64("kind", q->up->write.kind),
-                  LOG_STR("code", fault->code), LOG_STR("text", fault->text));
     }
     bool ok = fault->class == FAULT_NONE && (a == NULL || a->accepted);
     answer(k, q->up->tool_no, ok, a != NULL ? a->due_us : 0, a != NULL ? a->reason : STR_NONE);
@@ -463,8 +515,13 @@ static void write_next(struct desk_call *k)
     if (err < 0) {
         k->op = NULL;
         xfree(op);
-        q->tries++;
-        write_again_later(k, q);
+        struct fault fault = fault_make(err == -EBUSY ? FAULT_NOT_SENT : FAULT_BROKEN, 0,
+                                        "not_started", "%s", strerror(-err));
+        if (!write_kept(k, q, &fault)) {
+            answer(k, q->up->tool_no, false, 0, STR_NONE);
+            queued_free(q);
+            timer_start(&k->retry, k->desk->loop, 0, on_retry, k);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ struct call_env {
     const char *data_dir;
     size_t media_loops; /* threads; 0: calls live on the control loop (simulation, tests) */
     size_t calls_max;
+    int64_t warm_max_ms; /* prepared, and no stream for so long: given up; 0: never */
 };
 
 enum desk_write_kind {
@@ -103,11 +104,13 @@ struct desk_answer {
     int64_t due_us;
     struct str reason;
 };
-/* fault: NONE committed; REFUSED or BROKEN never repeated (logged); all others repeated. */
+/* fault: NONE committed; REFUSED or BROKEN never repeated (logged), but for opt-outs, which are
+ * tried on behind what else waits; all others repeated, opt-outs without an end. */
 typedef void desk_stored_fn(const struct fault *fault, const struct desk_answer *answer, void *arg);
 
 struct desk_store {
-    /* Refused => silent (-EBUSY: repeated later); accepted => on_stored exactly once, later. */
+    /* Refused => silent (-EBUSY: repeated later, any other error as FAULT_BROKEN); accepted =>
+     * on_stored exactly once, later. */
     int (*write)(const struct desk_write *w, desk_stored_fn *on_stored, void *on_stored_arg,
                  void *arg);
     void *arg;
@@ -149,11 +152,16 @@ int desk_socket(struct call_desk *desk, const struct uuid *call_id, const char *
 /* The call is over for another reason (hang-up webhook, not answered, opted out meanwhile,
  * machine). */
 void desk_end(struct call_desk *desk, const struct uuid *call_id, enum call_end reason);
+/* The carrier heard a machine: ends the call when its campaign hangs up on machines (amd: hangup);
+ * with amd: detect the call is only marked, which the database did. */
+void desk_machine(struct call_desk *desk, const struct uuid *call_id);
 /* ok: an agent is being found, the AI says so and the stream ends; else `why` is told to the AI. */
 void desk_transfer_result(struct call_desk *desk, const struct uuid *call_id, bool ok,
                           const char *why);
 /* For the `after` webhook; remembered for a minute after the call. */
 enum call_next desk_next(const struct call_desk *desk, const struct uuid *call_id);
+/* The talk is over and chose what comes next (desk_next() is no guess). */
+bool desk_decided(const struct call_desk *desk, const struct uuid *call_id);
 bool desk_has(const struct call_desk *desk, const struct uuid *call_id);
 
 size_t desk_count(const struct call_desk *desk); /* calls that live or have writes waiting */

@@ -23,7 +23,8 @@ struct rig {
     struct buf committed; /* a line for each write that was */
     enum fault_class fault;
     bool refuse; /* the queue is full */
-    bool hold;   /* answers wait in `pending` */
+    int refuse_with;
+    bool hold; /* answers wait in `pending` */
     struct {
         desk_stored_fn *on_stored;
         void *arg;
@@ -62,8 +63,8 @@ static int on_write(const struct desk_write *w, desk_stored_fn *on_stored, void 
                     void *arg)
 {
     struct rig *g = arg;
-    if (g->refuse) {
-        return -EBUSY;
+    if (g->refuse || g->refuse_with < 0) {
+        return g->refuse ? -EBUSY : g->refuse_with;
     }
     g->writes++;
     if (g->fault == FAULT_NONE) {
@@ -159,7 +160,7 @@ static void rig_fini(struct rig *g)
     cr_expect_eq(system(command), 0); /* tidy: allow system: a test's own directory */
 }
 
-static int prepare(struct rig *g, int no, struct uuid *id)
+static int prepare_amd(struct rig *g, int no, const char *amd, struct uuid *id)
 {
     char text[1024];
     char why[PLAN_WHY_SIZE];
@@ -167,11 +168,17 @@ static int prepare(struct rig *g, int no, struct uuid *id)
     OWNED(call_plan_free) struct call_plan *plan = NULL;
     (void)snprintf(text, sizeof text, brief_text, no);
     cr_assert_eq(json_parse(str_of(text), &brief), 0);
+    json_set_str(json_get(brief, "campaign"), "amd", str_of(amd));
     cr_assert_eq(call_plan_make(brief, STR("k"), 0, &plan, why), 0, "%s", why);
     *id = plan->call_id;
     int err = desk_prepare(g->desk, &plan);
     cr_expect_eq(plan == NULL, err == 0, "the plan is taken only on success");
     return err;
+}
+
+static int prepare(struct rig *g, int no, struct uuid *id)
+{
+    return prepare_amd(g, no, "off", id);
 }
 
 /* Answered, disclosed, talking. */
@@ -244,6 +251,27 @@ Test(call_desk, holds_a_call_and_lets_it_go)
     cr_expect_eq(desk_next(g.desk, &id), CALL_NEXT_UNKNOWN);
     phone_fini(&g.phone);
     rig_fini(&g);
+}
+
+Test(call_desk, a_machine_ends_a_call_only_where_the_campaign_says_so)
+{
+    static const char *const modes[] = {"off", "detect", "hangup"};
+    for (int i = 0; i < 3; i++) {
+        bool ends = i == 2;
+        struct rig g;
+        struct uuid id;
+        rig_init(&g, 0);
+        cr_assert_eq(prepare_amd(&g, 1, modes[i], &id), 0);
+        settle_io(g.loop);
+        desk_machine(g.desk, &id);
+        settle_io(g.loop);
+        if (ends) {
+            model_closes(&g);
+        }
+        cr_expect_eq(desk_count(g.desk), ends ? 0 : 1, "%s", modes[i]);
+        cr_expect_eq(committed(&g, "\"disconnect_reason\":\"voicemail\""), ends, "%s", modes[i]);
+        rig_fini(&g);
+    }
 }
 
 Test(call_desk, the_same_call_twice_and_too_many)
@@ -375,6 +403,70 @@ Test(call_desk, an_opt_out_overtakes_what_waits)
     buf_clear(&g.committed);
     pass(&g.phone, 1000, true);
     cr_expect(str_starts(buf_str(&g.committed), STR("opt_out")), "%s", buf_cstr(&g.committed));
+    phone_fini(&g.phone);
+    rig_fini(&g);
+}
+
+/* The write that was at the store when the opt-out came may fail again and again. */
+Test(call_desk, an_opt_out_overtakes_a_write_that_fails)
+{
+    struct rig g;
+    rig_init(&g, 0);
+    (void)talk(&g);
+    struct voice_handlers *on = &double_voice.on;
+    g.fault = FAULT_BUSY;
+    g.hold = true;
+    on->on_turn(VOICE_LEAD, "lead_1", "", on->arg);
+    on->on_text(VOICE_LEAD, "lead_1", STR("Well."), true, on->arg);
+    settle_io(g.loop);
+    cr_assert_eq(g.pending_count, 1);
+    on->on_turn(VOICE_LEAD, "lead_2", "", on->arg);
+    on->on_text(VOICE_LEAD, "lead_2", STR("Stop calling me."), true, on->arg);
+    settle_io(g.loop);
+    release(&g);
+    g.fault = FAULT_NONE;
+    buf_clear(&g.committed);
+    pass(&g.phone, 1000, true);
+    cr_expect(str_starts(buf_str(&g.committed), STR("opt_out")), "%s", buf_cstr(&g.committed));
+    cr_expect(committed(&g, "turn Well."));
+    phone_fini(&g.phone);
+    rig_fini(&g);
+}
+
+/* A right that was taken away, a function that is missing: whoever puts it right finds the wish. */
+Test(call_desk, an_opt_out_outlives_a_refusal)
+{
+    struct rig g;
+    rig_init(&g, 0);
+    struct uuid id = talk(&g);
+    struct voice_handlers *on = &double_voice.on;
+    g.fault = FAULT_BROKEN;
+    on->on_turn(VOICE_LEAD, "lead_1", "", on->arg);
+    on->on_text(VOICE_LEAD, "lead_1", STR("Stop calling me."), true, on->arg);
+    settle_io(g.loop);
+    desk_end(g.desk, &id, CALL_END_CALLER_HANGUP);
+    settle_io(g.loop);
+    model_closes(&g);
+    pass(&g.phone, 20000, false);
+    cr_expect_eq(g.settled, 0);
+    g.fault = FAULT_NONE;
+    pass(&g.phone, 6000, false);
+    cr_expect(committed(&g, "opt_out"));
+    cr_expect_eq(g.settled, 1);
+    phone_fini(&g.phone);
+    rig_fini(&g);
+}
+
+Test(call_desk, a_write_that_cannot_even_be_asked_for_is_given_up)
+{
+    struct rig g;
+    rig_init(&g, 0);
+    struct uuid id = talk(&g);
+    g.refuse_with = -EMSGSIZE;
+    desk_end(g.desk, &id, CALL_END_CALLER_HANGUP);
+    settle_io(g.loop);
+    model_closes(&g);
+    cr_expect_eq(g.settled, 1, "it does not keep the daemon from stopping");
     phone_fini(&g.phone);
     rig_fini(&g);
 }

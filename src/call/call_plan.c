@@ -308,6 +308,7 @@ int call_plan_make(const json_t *brief, struct str person_key, int64_t wall_us,
     plan->max_duration_ms = json_get_i64(campaign, "max_duration_s", 600) * 1000;
     plan->silence_ms = json_get_i64(campaign, "silence_timeout_s", 20) * 1000;
     plan->is_callback = json_get_str(json_get(brief, "call"), "callback_at").len > 0;
+    plan->machine_ends = str_eq_cstr(json_get_str(campaign, "amd"), "hangup");
     plan->record = !str_eq_cstr(json_get_str(campaign, "recording"), "off");
     plan->record_after_notice =
         json_get_bool(json_get(campaign, "metadata"), "record_after_notice", true);

@@ -40,6 +40,7 @@ struct call_plan {
     bool offset_known;
     bool opening_shared; /* the same words for every lead: worth keeping the audio */
     bool is_callback;    /* this call keeps a promise to call back */
+    bool machine_ends;   /* campaign.amd is hangup: nobody talks to a machine */
     bool record;
     /* The lead's side is recorded only after the notice in the disclosure was heard. */
     bool record_after_notice;

@@ -83,6 +83,7 @@ struct call {
     struct timer tick;
     struct timer barge;
     struct timer done;
+    int64_t born_us;
     int64_t started_us;   /* of the stream, loop clock; 0: not yet */
     int64_t hear_from_ms; /* stream time at which the model began to listen */
     int64_t joined_us;

@@ -137,7 +137,8 @@ static void rig_init(struct rig *g)
                                .transcribe_model = "t",
                                .data_dir = g->data_dir,
                                .media_loops = 1,
-                               .calls_max = 8};
+                               .calls_max = 8,
+                               .warm_max_ms = 60000};
     g->host = (struct call_host){.loop = g->loop,
                                  .clock = &g->clock,
                                  .scan = g->scan,
@@ -679,6 +680,55 @@ Test(call, a_model_lost_while_it_rings_is_tried_again)
     loop_advance(g.loop, 1100 * US_PER_MS);
     cr_expect_eq(double_voice.opens, 2);
     open_talk(&g);
+    rig_fini(&g);
+}
+
+/* Its successor has to be told what was spoken, and nobody is asked while there is none. */
+Test(call, a_model_lost_while_the_opening_plays_from_disk_is_replaced)
+{
+    struct rig g;
+    rig_init(&g);
+    open_talk(&g);
+    call_end(g.call, CALL_END_CANCELLED);
+    leave(&g);
+    phone_fini(&g.phone);
+    g.over = 0;
+    buf_clear(&double_voice.told);
+
+    phone_init(&g.phone, g.loop);
+    call_make(&g);
+    attach(&g);
+    ready();
+    cr_assert_eq(call_phase(g.call), CALL_OPENING);
+    pass(&g.phone, 300, true);
+    cr_assert(was_told("spoken " DISCLOSURE " " GREETING));
+    buf_clear(&double_voice.told);
+    struct fault cut = fault_make(FAULT_UNSURE, 1006, "cut", "the socket broke");
+    double_voice.on.on_closed(&cut, double_voice.on.arg);
+    pass(&g.phone, 600, true);
+    cr_expect_eq(call_phase(g.call), CALL_OPENING, "heard to its end, and nobody to talk");
+    pass(&g.phone, 600, true);
+    cr_assert(double_voice.open, "tried again");
+    ready();
+    cr_expect(was_told("spoken " DISCLOSURE " " GREETING));
+    cr_expect_eq(call_phase(g.call), CALL_TALKING);
+    call_end(g.call, CALL_END_CANCELLED);
+    leave(&g);
+    rig_fini(&g);
+}
+
+Test(call, a_call_that_nobody_answers_is_not_kept_warm_for_ever)
+{
+    struct rig g;
+    rig_init(&g);
+    ready();
+    loop_advance(g.loop, 59 * US_PER_S);
+    cr_expect_eq(call_phase(g.call), CALL_WARMING);
+    loop_advance(g.loop, 2 * US_PER_S);
+    leave(&g);
+    cr_expect_eq(g.end, CALL_END_CANCELLED);
+    cr_expect_not(double_voice.open, "the model's socket is closed");
+    (void)close(g.phone.other_fd);
     rig_fini(&g);
 }
 

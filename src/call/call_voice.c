@@ -70,6 +70,7 @@ void call_voice_open(struct call *c)
         .tool_count = tool_count,
         .safety_id = c->plan->safety_id,
         .connect_timeout_ms = VOICE_CONNECT_MS,
+        .pace = {.connect_tries = 1}, /* tried again from here: tries are not multiplied */
     };
     struct voice_handlers handlers = {
         .on_ready = on_ready,
@@ -119,6 +120,7 @@ void call_voice_gone(struct call *c)
     bridge_voice(&c->bridge, NULL);
     c->voice_ready = false;
     c->response_active = false;
+    c->opening.noted = false; /* the next session has to be told of it too */
     c->host->env->voice->free(&c->session);
 }
 

@@ -151,11 +151,11 @@ int cli_main(int argc, char **argv)
     int words = 0;
 
     if (argc < 2) {
-        return print_help(stderr, EXIT_USAGE);
+        return (int)print_help(stderr, EXIT_USAGE);
     }
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-?") == 0) {
-        return print_help(stdout, EXIT_DONE);
+        return (int)print_help(stdout, EXIT_DONE);
     }
     if (strcmp(argv[1], "serve") == 0) {
         return cmd_serve(argc - 1, argv + 1);
@@ -166,7 +166,7 @@ int cli_main(int argc, char **argv)
     }
     const struct cmd_spec *spec = find(argc, argv, &words);
     if (spec) {
-        return run(spec, argc - words, argv + words);
+        return (int)run(spec, argc - words, argv + words);
     }
     bool help = argc > 2 && strcmp(argv[2], "--help") == 0;
     if (print_commands(help ? stdout : stderr, argv[1]) > 0) {

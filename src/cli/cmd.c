@@ -236,6 +236,7 @@ static void say(const struct cmd *cmd, const char *key, const char *text)
     }
 }
 
+PRINTF_LIKE(3, 0)
 static void say_va(const struct cmd *cmd, const char *key, const char *fmt, va_list ap)
 {
     OWNED(buf_fini) struct buf text = {0};

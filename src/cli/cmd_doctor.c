@@ -1,4 +1,5 @@
 #include "cli/cmd.h"
+#include "cli/doctor_live.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -331,8 +332,17 @@ static void check_store(struct doctor *d)
     }
 }
 
+enum { OPT_LIVE = 1, OPT_CAMPAIGN, OPT_REGION, OPT_WAIT };
+
 static enum exit_code run_doctor(struct cmd *cmd)
 {
+    if (cmd->options[OPT_LIVE]) {
+        struct live_wish wish = {.number = cmd->options[OPT_LIVE],
+                                 .region = cmd->options[OPT_REGION],
+                                 .campaign = cmd->options[OPT_CAMPAIGN],
+                                 .wait = cmd->options[OPT_WAIT]};
+        return doctor_live(cmd, &wish);
+    }
     struct doctor d = {.cmd = cmd, .checks = json_array()};
     bool json = cmd->json;
 
@@ -354,10 +364,20 @@ static enum exit_code run_doctor(struct cmd *cmd)
     return d.bad == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
+static const struct argp_option doctor_options[] = {
+    {"live", OPT_LIVE, "NUMBER", 0,
+     "Instead: one test call to this number, through gate, queue and a running daemon", 0},
+    {"campaign", OPT_CAMPAIGN, "CAMPAIGN", 0, "Of this campaign; default the only active one", 0},
+    {"region", OPT_REGION, "CC", 0, "Country of a number written without +", 0},
+    {"wait", OPT_WAIT, "SECONDS", 0, "Give up when no daemon claimed it by then (30)", 0},
+    {0},
+};
+
 const struct cmd_spec cmd_specs_doctor[] = {
     {.name = "doctor",
-     .words = "Check everything that can be checked without phoning anybody",
+     .words = "Check everything that can be checked; with --live, place one test call",
      .needs = CMD_SETTINGS,
-     .run = run_doctor},
+     .run = run_doctor,
+     .options = doctor_options},
     {0},
 };

@@ -332,6 +332,7 @@ static json_t *to_json(const struct file *file, struct buf *problems)
 }
 
 /* libcyaml names the line and the trail of keys. */
+PRINTF_LIKE(3, 0)
 static void on_log(cyaml_log_t level, void *arg, const char *fmt, va_list ap)
 {
     (void)level;

@@ -20,19 +20,21 @@ typedef void loop_fn(void *arg);
 enum loop_clock { LOOP_REAL, LOOP_VIRTUAL };
 
 struct loop *loop_new(enum loop_clock clock) MUST_USE;
-void loop_free(struct loop **loop); /* closes its own handles; asserts that no other handle is open */
-void loop_run(struct loop *loop);   /* until loop_stop() or nothing is left to wait for */
+void loop_free(
+    struct loop **loop);          /* closes its own handles; asserts that no other handle is open */
+void loop_run(struct loop *loop); /* until loop_stop() or nothing is left to wait for */
 bool loop_run_once(struct loop *loop, bool wait); /* one turn; false when nothing is left */
-void loop_stop(struct loop *loop);  /* any thread */
+void loop_stop(struct loop *loop);                /* any thread */
 int64_t loop_now_us(const struct loop *loop);
 int64_t loop_wall_us(const struct loop *loop);
 void loop_set_wall(struct loop *loop, int64_t wall_us); /* LOOP_VIRTUAL only */
 void loop_advance(struct loop *loop, int64_t us);       /* LOOP_VIRTUAL only: runs what falls due */
-void loop_defer(struct loop *loop, loop_fn *fn, void *arg); /* runs later in this or the next turn */
+void loop_defer(struct loop *loop, loop_fn *fn,
+                void *arg); /* runs later in this or the next turn */
 /* From any thread: fn runs on the loop. -EBUSY when LIMIT_MAILBOX calls wait already. For things with
  * no mailbox of their own; messages between rooms go through a mailbox. */
 int loop_post(struct loop *loop, loop_fn *fn, void *arg) MUST_USE;
 bool loop_is_virtual(const struct loop *loop);
-uv_loop_t *loop_uv(struct loop *loop);                  /* for src/loop, src/net and src/store only */
+uv_loop_t *loop_uv(struct loop *loop); /* for src/loop, src/net and src/store only */
 
 #endif

@@ -3,9 +3,28 @@
 #include "net/address.h"
 #include "net/net_test.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Stands before the C library's for libcurl too: a name server that does not answer until told. */
+static sem_t name_server;
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **out)
+{
+    typedef int lookup_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    if (name != NULL && strcmp(name, "slow.invalid") == 0) {
+        while (sem_wait(&name_server) != 0) {
+        }
+        return EAI_NONAME;
+    }
+    lookup_fn *real = __extension__(lookup_fn *) dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(name, service, hints, out);
+}
 
 /* A server by hand: takes connections on the loop, counts requests, does one of several wrongs. */
 enum stub_mode { STUB_ANSWER, STUB_DROP_SECOND, STUB_SILENT, STUB_RESET };
@@ -286,6 +305,28 @@ Test(http_client, nothing_sent_is_known)
     ask_and_wait(&w, &ask);
     cr_expect_eq(w.out.fault.class, FAULT_NOT_SENT, "%s", w.out.fault.text);
     cr_expect_eq(w.stub.requests, 0);
+    close_world(&w);
+}
+
+/* With 200 calls on the loop nobody may wait for a name server: neither the deadline nor a cancel. */
+Test(http_client, a_name_that_is_looked_up_for_ever_does_not_hold_the_loop, .timeout = 20)
+{
+    struct world w;
+    open_world(&w, STUB_ANSWER, OK_ANSWER);
+    cr_assert_eq(sem_init(&name_server, 0, 0), 0);
+    struct http_ask ask = {
+        .method = "GET", .url = "https://slow.invalid/", .timeout_ms = 100, .trust = HTTP_OUTSIDE};
+    ask_and_wait(&w, &ask);
+    cr_expect_eq(w.out.fault.class, FAULT_NOT_SENT, "%s", w.out.fault.text);
+    struct http_op *op = NULL;
+    ask.timeout_ms = 60000;
+    cr_assert_eq(http_start(&op, w.client, &ask, on_done, &w.out), 0);
+    for (int i = 0; i < 5; i++) {
+        (void)loop_run_once(w.loop, false);
+    }
+    http_cancel(&op);
+    cr_expect_eq(sem_post(&name_server), 0);
+    cr_expect_eq(sem_post(&name_server), 0);
     close_world(&w);
 }
 

@@ -2,6 +2,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/metrics.h"
 #include "net/http_priv.h"
 
 #include <errno.h>
@@ -49,10 +50,22 @@ static void request_free(struct http_request *req)
     xfree(req);
 }
 
+/* Here every answer passes, also those that no handler gave (404, 413, 503). 101 counts as 2xx: it is
+ * what was asked for. */
+static void count_answer(int status)
+{
+    static const char *const classes[] = {"2xx", "2xx", "3xx", "4xx", "5xx"};
+    int class = status / 100;
+    if (class >= 1 && class <= (int)COUNT_OF(classes)) {
+        metric_add("http_requests_total", classes[class - 1], 1);
+    }
+}
+
 static enum MHD_Result queue_response(struct http_request *req)
 {
     assert(req->response != NULL && !req->queued);
     req->queued = true;
+    count_answer(req->status);
     http_conn_phase(req->conn, HTTP_SEND);
     enum MHD_Result ok = MHD_queue_response(req->mhd, (unsigned int)req->status, req->response);
     MHD_destroy_response(req->response); /* MHD holds its own reference */

@@ -1,6 +1,7 @@
 #include "net/http_server.h"
 
 #include "base/limits.h"
+#include "base/metrics.h"
 #include "net/net_test.h"
 #include "net/ws_conn.h"
 
@@ -270,12 +271,16 @@ static void big_post(struct world *w, size_t size, const char *expect)
 Test(http_server, body_limit)
 {
     struct world w;
+    int64_t good = metric_read("http_requests_total", "2xx");
+    int64_t bad = metric_read("http_requests_total", "4xx");
     open_world(&w);
     big_post(&w, 1000, " 200 ");
     big_post(&w, 1001, " 413 ");
     big_post(&w, 200 * 1000, " 413 ");
     big_post(&w, 50 * 1000 * 1000, " 413 ");
     cr_expect_eq(w.calls, 1, "only the body that fits reaches the handler");
+    cr_expect_eq(metric_read("http_requests_total", "2xx"), good + 1);
+    cr_expect_eq(metric_read("http_requests_total", "4xx"), bad + 3, "counted without a handler");
     close_world(&w);
 }
 

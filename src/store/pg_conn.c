@@ -292,11 +292,11 @@ static void on_give_up(void *arg)
         }
         list_remove(it);
         list_push_back(&late, it);
-        pool->waiting_count--;
     }
     watch_first(pool);
     for (struct list *l = list_pop_front(&late); l != NULL; l = list_pop_front(&late)) {
         struct pg_tx *tx = LIST_ITEM(l, struct pg_tx, link);
+        pool->waiting_count--; /* not before: what one is told may cancel another of these */
         tx->fault = fault_make(FAULT_NOT_SENT, 0, "08001", "no database connection: %s",
                                pool->reason[0] != '\0' ? pool->reason : "all are busy");
         pg_tx_finish(tx);

@@ -300,6 +300,35 @@ Test(pg, nothing_sent_without_a_server)
     cr_assert_eq(pg_pool_waiting(w.pool), 0);
 }
 
+struct canceller {
+    struct heard heard;
+    struct pg_tx *other;
+};
+
+static void on_late_state(const struct fault *fault, const struct store_unknown_state *state,
+                          void *arg)
+{
+    struct canceller *c = arg;
+    on_state(fault, state, &c->heard);
+    store_cancel(&c->other);
+}
+
+Test(pg, one_that_waited_in_vain_cancels_another)
+{
+    open_pool("postgresql://app_login@/x?host=/nonexistent", 2, 50);
+    struct canceller first = {.other = NULL};
+    struct heard other = {.times = 0};
+    struct heard last = {.times = 0};
+    cr_assert_eq(store_unknown_state(NULL, w.pool, 1, on_late_state, &first), 0);
+    cr_assert_eq(store_unknown_state(&first.other, w.pool, 1, on_state, &other), 0);
+    pg_wait(w.pool, &first.heard.done);
+    cr_assert_eq(other.times, 0);
+    cr_assert_eq(pg_pool_waiting(w.pool), 0, "counted once");
+    ask_state(&last);
+    pg_wait(w.pool, &last.done);
+    cr_assert_eq(last.fault.class, FAULT_NOT_SENT);
+}
+
 Test(pg, an_unknown_host_is_looked_up_off_the_loop)
 {
     open_pool("postgresql://app_login@no-such-host.invalid/x", 1, 100);

@@ -481,6 +481,7 @@ static enum fault_class class_of(const char *state)
         enum fault_class class;
     } classes[] = {
         {"40", FAULT_BUSY},    {"53", FAULT_BUSY},    {"55P03", FAULT_BUSY},
+        {"25006", FAULT_BUSY}, /* read-only: a standby that is about to take over */
         {"57014", FAULT_BUSY}, {"57P", FAULT_BUSY},   {"22", FAULT_REFUSED},
         {"23", FAULT_REFUSED}, {"28", FAULT_REFUSED}, {"42501", FAULT_REFUSED},
         {"DW", FAULT_REFUSED}, {"P0", FAULT_REFUSED},

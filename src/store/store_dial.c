@@ -171,6 +171,7 @@ int store_brief(struct pg_tx **op, struct pg_pool *db, const struct uuid *organi
     ask->on.brief = on_done;
     pg_tx_statement(tx, SQL_DIAL_BRIEF);
     pg_tx_uuid(tx, call_id);
+    pg_tx_time(tx, at_us);
     pg_tx_statement(tx, SQL_DIAL_MAY_POST);
     pg_tx_uuid(tx, call_id);
     pg_tx_time(tx, at_us);

@@ -21,8 +21,8 @@ int store_worker_start(struct pg_tx **op, struct pg_pool *db, const struct store
                        store_done_fn *on_done, void *arg) MUST_USE;
 /* db_now_us: the database's clock when it answered. */
 typedef void store_heartbeat_fn(const struct fault *fault, int64_t db_now_us, void *arg);
-int store_heartbeat(struct pg_tx **op, struct pg_pool *db, const struct uuid *node_id, bool stopping,
-                    int64_t at_us, store_heartbeat_fn *on_done, void *arg) MUST_USE;
+int store_heartbeat(struct pg_tx **op, struct pg_pool *db, const struct uuid *node_id,
+                    bool stopping, int64_t at_us, store_heartbeat_fn *on_done, void *arg) MUST_USE;
 /* proof: "lock", "sign_off" or "operator". count: attempts whose owner is now known to be gone. */
 typedef void store_count_fn(const struct fault *fault, int64_t count, void *arg);
 int store_worker_dead(struct pg_tx **op, struct pg_pool *db, const struct uuid *worker_id,

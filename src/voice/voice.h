@@ -31,6 +31,14 @@ struct voice_tool {
     const char *parameters; /* JSON schema text */
 };
 
+struct voice_pace { /* each 0: default */
+    int connect_tries; /* handshakes in all, when trying again may help */
+    uint32_t connect_wait_ms; /* before the second; doubled for each further one */
+    uint32_t busy_wait_ms;    /* least wait after a throttled response */
+    uint32_t ping_ms;
+    uint32_t pong_ms; /* less than ping_ms */
+};
+
 struct voice_config {
     const char *url; /* operator's: wss://…/v1/realtime; ?model= is added unless it is there */
     const char *auth_header; /* "Authorization" (Bearer is put before the key) or another name */
@@ -47,6 +55,7 @@ struct voice_config {
     int32_t silence_ms;    /* 0: default 500 */
     const char *safety_id; /* stable hash of the person, or NULL */
     uint32_t connect_timeout_ms;
+    struct voice_pace pace;
 };
 
 /* How far something that the AI said was really heard. */

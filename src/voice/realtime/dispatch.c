@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define RETRY_SERVER_US   (500 * US_PER_MS)
-#define RETRY_BUSY_MIN_MS 1000
 #define RETRY_BUSY_MAX_MS 3000
 #define NAME_SIZE         72
 
@@ -60,7 +59,7 @@ static bool on_refused_ask(struct voice_session *s, struct seq_ask *ask, enum rt
     bool again = (error == RT_ERROR_BUSY && ask->tries < RT_RETRY_BUSY_MAX) ||
                  (error == RT_ERROR_SERVER && ask->tries < 1);
     if (again) {
-        int64_t wait_ms = i64_max(RETRY_BUSY_MIN_MS, i64_min(s->reset_ms, RETRY_BUSY_MAX_MS));
+        int64_t wait_ms = i64_max(s->pace.busy_wait_ms, i64_min(s->reset_ms, RETRY_BUSY_MAX_MS));
         ask->tries++;
         seq_again(&s->seq, ask,
                   now_us + (error == RT_ERROR_BUSY ? wait_ms * US_PER_MS : RETRY_SERVER_US));

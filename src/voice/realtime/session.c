@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define CONNECT_TIMEOUT_MS 10000
-#define CONNECT_TRIES_MAX  3
-#define CONNECT_WAIT_MS    300
+#define CONNECT_TRIES      3
+#define CONNECT_WAIT_MS    600
+#define BUSY_WAIT_MS       1000
 #define CLOSE_TIMEOUT_MS   3000
 #define PING_MS            20000
 #define PONG_MS            10000
@@ -198,6 +199,17 @@ static void on_turn_text(enum voice_speaker who, const char *item_id, struct str
     }
 }
 
+static struct voice_pace pace_of(const struct voice_pace *p)
+{
+    return (struct voice_pace){
+        .connect_tries = p->connect_tries > 0 ? p->connect_tries : CONNECT_TRIES,
+        .connect_wait_ms = p->connect_wait_ms > 0 ? p->connect_wait_ms : CONNECT_WAIT_MS,
+        .busy_wait_ms = p->busy_wait_ms > 0 ? p->busy_wait_ms : BUSY_WAIT_MS,
+        .ping_ms = p->ping_ms > 0 ? p->ping_ms : PING_MS,
+        .pong_ms = p->pong_ms > 0 ? p->pong_ms : PONG_MS,
+    };
+}
+
 static int fill(struct voice_session *s, const struct voice_config *c)
 {
     s->price = price_find(str_of(c->model));
@@ -218,6 +230,7 @@ static int fill(struct voice_session *s, const struct voice_config *c)
     s->lead_item = c->lead_item == NULL ? NULL : xstrdup(c->lead_item);
     s->instructions = xstrdup(c->instructions);
     s->connect_timeout_ms = c->connect_timeout_ms > 0 ? c->connect_timeout_ms : CONNECT_TIMEOUT_MS;
+    s->pace = pace_of(&c->pace);
     return 0;
 }
 
@@ -271,7 +284,7 @@ static void on_pong_late(void *arg)
         return;
     }
     struct fault fault =
-        fault_make(FAULT_UNSURE, 0, "no_pong", "silent for %d ms after a ping", PONG_MS);
+        fault_make(FAULT_UNSURE, 0, "no_pong", "silent for %u ms after a ping", s->pace.pong_ms);
     rt_finish(s, &fault);
 }
 
@@ -280,7 +293,7 @@ static void on_ping_due(void *arg)
     struct voice_session *s = arg;
     s->pinged_us = loop_now_us(s->loop);
     (void)ws_ping(s->ws);
-    timer_start(&s->pong_timer, s->loop, PONG_MS, on_pong_late, s);
+    timer_start(&s->pong_timer, s->loop, s->pace.pong_ms, on_pong_late, s);
 }
 
 static void on_dialed(struct ws_conn *c, const struct fault *fault, void *arg)
@@ -290,16 +303,17 @@ static void on_dialed(struct ws_conn *c, const struct fault *fault, void *arg)
     if (c != NULL) {
         s->ws = c;
         s->state = RT_GREETING;
-        timer_repeat(&s->ping_timer, s->loop, PING_MS, on_ping_due, s);
+        timer_repeat(&s->ping_timer, s->loop, s->pace.ping_ms, on_ping_due, s);
         return;
     }
     struct fault why = *fault;
     why.class = rt_handshake_fault(fault->status, fault->class);
     bool again = why.class == FAULT_BUSY || why.class == FAULT_NOT_SENT;
-    if (again && s->connect_tries < CONNECT_TRIES_MAX) {
+    if (again && s->connect_tries < s->pace.connect_tries) {
         /* Opening a session acts on nobody, so it may be repeated; the setup timer bounds it all.
          */
-        timer_start(&s->retry_timer, s->loop, CONNECT_WAIT_MS << s->connect_tries, connect_now, s);
+        timer_start(&s->retry_timer, s->loop,
+                    (int64_t)s->pace.connect_wait_ms << (s->connect_tries - 1), connect_now, s);
         return;
     }
     rt_finish(s, &why);

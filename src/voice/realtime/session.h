@@ -77,6 +77,7 @@ struct voice_session {
     const struct price *price;
     const struct price *transcribe_price;
     uint32_t connect_timeout_ms;
+    struct voice_pace pace; /* complete */
     uint32_t next_item;
     int connect_tries;
     /* clocks */

@@ -5,6 +5,7 @@
 #include "voice/realtime/session.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 /* A session against a server of the model made with our own net room, on a real socket. What the
  * server hears is one text, what the call hears is another; the tests read both. */
@@ -23,6 +24,9 @@ struct world {
     int closes;
     char head[512]; /* of the handshake */
     char url[128];
+    bool mute; /* takes the socket and never reads it */
+    int mute_fd;
+    struct http_socket *mute_handle;
     int refuse_status; /* answer the handshake with this */
     int refusals;
     int64_t cost;
@@ -67,6 +71,11 @@ static void on_socket(int fd, struct str already_read, struct http_socket *handl
     struct world *w = arg;
     struct ws_handlers handlers = {on_client_message, on_client_close, w};
     w->sockets++;
+    if (w->mute) {
+        w->mute_fd = fd;
+        w->mute_handle = handle;
+        return;
+    }
     w->there = ws_open(w->loop, fd, WS_SERVER, already_read, 1 << 24, handlers, on_release, handle);
 }
 
@@ -218,6 +227,7 @@ static struct voice_config config_of(const struct world *w)
         .tool_count = 1,
         .safety_id = "5f2b",
         .connect_timeout_ms = 10000,
+        .pace = {.connect_wait_ms = 5, .busy_wait_ms = 5},
     };
 }
 
@@ -474,6 +484,37 @@ Test(session, handshake_is_retried_when_that_may_help)
         cr_expect_eq(w.closed.status, rows[i].status);
         end(&w);
     }
+}
+
+Test(session, one_handshake_when_the_caller_tries_again_itself)
+{
+    struct world w;
+    begin(&w);
+    w.refuse_status = 503;
+    struct voice_config config = config_of(&w);
+    config.pace.connect_tries = 1;
+    cr_assert_eq(voice_realtime.open(&w.s, w.loop, w.http, &config, &w.handlers), 0);
+    WAIT_FOR(w.loop, w.closes == 1);
+    cr_expect_eq(w.refusals, 1);
+    end(&w);
+}
+
+/* The connection stands, and nobody is there any more. */
+Test(session, a_ping_without_an_answer_ends_it)
+{
+    struct world w;
+    begin(&w);
+    w.mute = true;
+    struct voice_config config = config_of(&w);
+    config.pace.ping_ms = 60;
+    config.pace.pong_ms = 30;
+    cr_assert_eq(voice_realtime.open(&w.s, w.loop, w.http, &config, &w.handlers), 0);
+    WAIT_FOR(w.loop, w.closes == 1);
+    cr_expect_eq(w.closed.class, FAULT_UNSURE);
+    cr_expect_str_eq(w.closed.code, "no_pong");
+    (void)close(w.mute_fd);
+    http_socket_done(w.mute_handle);
+    end(&w);
 }
 
 Test(session, silence_of_the_server_is_bounded)
