@@ -71,7 +71,7 @@ static void die(const char *what, const struct fault *fault)
 static void on_health(enum pg_health health, void *arg)
 {
     struct bench *b = arg;
-    b->done = health == PG_UP || health == PG_REFUSED;
+    b->done = health != PG_CONNECTING;
 }
 
 static void connect_db(struct bench *b)
@@ -87,6 +87,7 @@ static void connect_db(struct bench *b)
         die("DATABASE_URL is not a libpq URL", NULL);
     }
     pg_pool_watch(b->db, on_health, b);
+    b->done = pg_pool_health(b->db) != PG_CONNECTING;
     pg_wait(b->db, &b->done);
     pg_pool_watch(b->db, NULL, NULL);
     if (pg_pool_health(b->db) != PG_UP) {

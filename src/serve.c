@@ -120,6 +120,8 @@ struct after {
 
 static const char sorry[] =
     "I am sorry, we have a technical problem. We will call you back. Goodbye.";
+/* Of a call that this process knows nothing of: promise nothing that nobody wrote down. */
+static const char sorry_stranger[] = "I am sorry, we have a technical problem. Goodbye.";
 
 static void on_followed(const struct fault *fault, const struct carrier_instruction *what,
                         void *arg)
@@ -135,7 +137,7 @@ static void on_followed(const struct fault *fault, const struct carrier_instruct
      * line go dead without a word. */
     if (answer.next == CARRIER_NEXT_HANGUP && after->next != CALL_NEXT_HANGUP) {
         answer.next = CARRIER_NEXT_SAY_END;
-        answer.text = sorry;
+        answer.text = after->next == CALL_NEXT_UNKNOWN ? sorry_stranger : sorry;
     }
     api_reply_fn *on_done = after->on_done;
     void *on_done_arg = after->arg;

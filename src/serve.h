@@ -45,7 +45,7 @@ struct serve {
     bool stopping;
     bool dialer_drained;
     bool desk_drained;
-    struct map on_line;   /* calls that were answered here, until their end is reported */
+    struct map on_line; /* calls that were answered here, until their end is reported */
     struct timer farewell;
     bool database_seen;    /* it was up once: from then on its troubles are waited out */
     bool database_refused; /* at the start: a role or a server that we must not work with */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """check_ground_truth.py -- compares the database with what the carrier says it did.
 
-    tools/check_ground_truth.py --database-url URL --ground-truth FILE [--leads CSV] [--data-dir DIR]
+    tools/check_ground_truth.py --database-url URL --ground-truth FILE [--leads CSV] [--data-dir DIR] [--serving]
 
 Reads nothing else: neither logs nor the daemon. The legal hours and the zones of numbers are computed
 here a second time, from python3-phonenumbers and a table of its own. Prints [{name, ok, detail}].
@@ -20,6 +20,7 @@ import sys
 import zoneinfo
 
 import phonenumbers
+import urllib.request
 from phonenumbers import timezone as phone_timezone
 
 ALL_DAYS = range(1, 8)
@@ -238,16 +239,42 @@ def check_recordings(checks, database, data_dir):
     rows = database.rows("SELECT id, call_log_id, path, bytes FROM recordings WHERE leg = 'ai' AND status = 'ready'")
     wrong = []
     for row in rows:
-        place = row["path"] if os.path.isabs(row["path"] or "") else os.path.join(data_dir, row["path"] or "")
-        if not os.path.isfile(place):
-            place = os.path.join(data_dir, "recordings", row["path"] or "")
-        fault = wav_fault(place, row["bytes"]) if os.path.isfile(place) else "no file %s" % row["path"]
+        name = row["path"] or ""
+        place = os.path.join(data_dir, name)
+        if os.path.isabs(name):
+            fault = "the path is not relative to the data directory: %s" % name
+        else:
+            fault = wav_fault(place, row["bytes"]) if os.path.isfile(place) else "no file %s" % name
         if fault:
             wrong.append("%s: %s" % (row["id"], fault))
     checks.add("recordings are there, stereo and not silent", wrong, len(rows))
     without = database.rows("SELECT l.id FROM call_logs l WHERE EXISTS (SELECT FROM call_turns t WHERE t.call_log_id = l.id)"
                             " AND (l.recording_url IS NULL OR NOT EXISTS (SELECT FROM recordings r WHERE r.call_log_id = l.id))")
     checks.add("each conversation was recorded", [row["id"] for row in without], len(rows))
+
+
+def check_spoken(checks, database):
+    """A campaign in which the phones ring and nobody is spoken to must not look well. Faults may cost some calls."""
+    rows = database.rows("SELECT l.id, EXISTS (SELECT FROM call_turns t WHERE t.call_log_id = l.id AND t.speaker = 'ai'"
+                         " AND t.heard <> 'none') AS spoken FROM call_logs l WHERE l.answered_at IS NOT NULL")
+    silent = [row["id"] for row in rows if not row["spoken"]]
+    wrong = silent if 2 * len(silent) > len(rows) else []
+    checks.add("who answered was spoken to", wrong if rows else ["nobody answered"], len(rows))
+
+
+def check_served(checks, database):
+    """The addresses in the database are ones that the running daemon answers, whole and in part."""
+    rows = database.rows("SELECT id, recording_url FROM call_logs WHERE recording_url IS NOT NULL ORDER BY id LIMIT 10")
+    wrong = []
+    for row in rows:
+        asked = urllib.request.Request(row["recording_url"], headers={"Range": "bytes=0-3"})
+        try:
+            with urllib.request.urlopen(asked, timeout=10) as answer:
+                if answer.status != 206 or answer.read() != b"RIFF":
+                    wrong.append("%s: %d" % (row["id"], answer.status))
+        except OSError as error:
+            wrong.append("%s: %s" % (row["id"], error))
+    checks.add("recordings are served by their signed address", wrong, len(rows))
 
 
 def plain(text):
@@ -308,6 +335,7 @@ def main(arguments):
     parser.add_argument("--ground-truth", required=True)
     parser.add_argument("--leads")
     parser.add_argument("--data-dir", default=".")
+    parser.add_argument("--serving", action="store_true", help="the daemon runs: fetch recordings from it too")
     options = parser.parse_args(arguments)
     database, truth, checks = Database(options.database_url), Truth(options.ground_truth), Checks()
     logs = database.rows("SELECT id, status, direction, call_sid, answered_at, ended_at, duration, callee_number FROM call_logs")
@@ -323,7 +351,10 @@ def main(arguments):
     check_times(checks, dials, by_sid)
     check_counters(checks, database)
     check_agents(checks, database, truth)
+    check_spoken(checks, database)
     check_recordings(checks, database, options.data_dir)
+    if options.serving:
+        check_served(checks, database)
     check_insights(checks, database)
     json.dump(checks.results, sys.stdout)
     print()

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -321,7 +322,7 @@ class Demo:
         report = self.command("campaign", "report", "--calls", "10", CAMPAIGN)
         checked = run([sys.executable, os.path.join(ROOT, "tools", "check_ground_truth.py"), "--database-url",
                        self.env["DIALWRIGHT_MIGRATE_URL"], "--ground-truth", path("ground_truth.jsonl"), "--leads",
-                       path("leads.csv"), "--data-dir", path("data")])
+                       path("leads.csv"), "--data-dir", path("data"), "--serving"])
         checks = json.loads(checked)
         answer = {"leads": self.options.leads, "rejects": self.imported["rejected"], "outcomes": report["outcomes"],
                   "funnel": report["funnel"], "waiting": report["waiting"], "calls": report["calls"],
@@ -403,7 +404,9 @@ def clear():
     for name in ("ground_truth.jsonl", "database_url", "report.json"):
         if os.path.exists(path(name)):
             os.unlink(path(name))
-    subprocess.run(["rm", "-rf", path("data"), path("carrier_recordings")], check=True)
+    for name in ("data", "carrier_recordings"):
+        if os.path.isdir(path(name)):
+            shutil.rmtree(path(name))
 
 
 def perform(options):
@@ -436,6 +439,9 @@ def main(arguments):
         code = perform(options)
         turn.close()
         return code
+    except PermissionError as error:
+        say("demo: %s; did another user run it in this clone?" % error)
+        return 1
     except (DemoError, OSError) as error:
         say("demo: %s" % error)
         return 1

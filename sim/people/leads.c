@@ -142,6 +142,9 @@ static const struct place *draw_place(const struct draft *d, struct str key, uin
     for (size_t i = 0; i < d->places->count; i++) {
         total += d->open[i] == want_open ? d->places->at[i].weight : 0;
     }
+    if (d->places->count == 0) {
+        return NULL; /* the table is never empty: places.json is checked when it is read */
+    }
     if (total == 0) {
         return &d->places->at[nth % d->places->count];
     }

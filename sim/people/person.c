@@ -189,6 +189,9 @@ static enum person_wish decide(struct person *p)
     if (p->mode == PERSON_BRIDGED) {
         return decide_bridged(p);
     }
+    if (p->persona == NULL) {
+        return PERSON_STAYS; /* an agent that is not bridged yet has no script */
+    }
     if (p->persona->machine) {
         return decide_machine(p);
     }

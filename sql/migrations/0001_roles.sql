@@ -19,7 +19,11 @@ BEGIN
     LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = wanted.name) THEN
             BEGIN
-                EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.attributes);
+                -- Only a superuser may give BYPASSRLS away. Without it service_role is a role like the others;
+                -- the daemon never uses it, it stands for Supabase's.
+                EXECUTE format('CREATE ROLE %I %s', wanted.name,
+                    CASE WHEN (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) THEN wanted.attributes
+                         ELSE replace(wanted.attributes, ' BYPASSRLS', '') END);
             EXCEPTION WHEN duplicate_object OR unique_violation THEN
                 -- Another database of this cluster is being migrated at the same moment.
                 NULL;

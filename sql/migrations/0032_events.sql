@@ -113,7 +113,9 @@ BEGIN
                                  ELSE l.adopted_at END,
                resolved_by = coalesce(l.resolved_by, 'hook'), resolved_at = coalesce(l.resolved_at, call_answer.at),
                leased_until = NULL,
+               -- With a token: if no stream has come by then, the carrier is asked what became of the call.
                next_reconcile_at = CASE WHEN l.status = 'ended' THEN NULL
+                                        WHEN call_answer.token_hash IS NOT NULL THEN token_expires + interval '15 seconds'
                                         ELSE call_answer.at + app.talk_allowance(l.campaign_id) END
          WHERE l.id = call.id
         RETURNING l.* INTO call;
@@ -205,17 +207,24 @@ $$;
 RESET ROLE;
 SET LOCAL ROLE app_engine;
 
--- The media socket's token, once, while its call lives. The token comes before the tenant is known.
+-- The media socket's token, once, while its call lives. The token comes before the tenant is known. From here on
+-- the call may last.
 CREATE FUNCTION engine.media_token_take(token_hash bytea, at timestamptz)
 RETURNS TABLE (call_id uuid, organization_id uuid, call_uuid text)
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
-    UPDATE public.media_tokens t
-       SET used_at = media_token_take.at
-      FROM public.call_logs l
-     WHERE t.token_hash = media_token_take.token_hash AND t.used_at IS NULL AND t.expires_at > media_token_take.at
-       AND l.organization_id = t.organization_id AND l.id = t.call_log_id AND l.status IN ('in_progress', 'transferring')
-    RETURNING t.call_log_id, t.organization_id, coalesce(l.call_sid, t.call_uuid)
+    WITH taken AS (
+        UPDATE public.media_tokens t
+           SET used_at = media_token_take.at
+          FROM public.call_logs l
+         WHERE t.token_hash = media_token_take.token_hash AND t.used_at IS NULL AND t.expires_at > media_token_take.at
+           AND l.organization_id = t.organization_id AND l.id = t.call_log_id AND l.status IN ('in_progress', 'transferring')
+        RETURNING t.call_log_id, t.organization_id, coalesce(l.call_sid, t.call_uuid) AS call_uuid),
+    talks AS (
+        UPDATE public.call_logs l SET next_reconcile_at = media_token_take.at + app.talk_allowance(l.campaign_id)
+          FROM taken k
+         WHERE l.organization_id = k.organization_id AND l.id = k.call_log_id AND l.status IN ('in_progress', 'transferring'))
+    SELECT k.call_log_id, k.organization_id, k.call_uuid FROM taken k
 $$;
 
 RESET ROLE;
@@ -233,3 +242,4 @@ GRANT EXECUTE ON FUNCTION app.call_event(uuid, text, text, text, text, text, jso
                     text, jsonb, timestamptz),
     engine.media_token_take(bytea, timestamptz)
     TO app_worker;
+GRANT EXECUTE ON FUNCTION app.talk_allowance(uuid) TO app_engine;

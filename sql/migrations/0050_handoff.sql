@@ -318,7 +318,7 @@ BEGIN
         UPDATE public.agent_presence p SET state = 'available', agent_call_id = NULL,
                state_since = coalesce(NEW.ended_at, p.state_since)
          WHERE p.organization_id = NEW.organization_id AND p.agent_call_id = a.id AND p.state IN ('ringing', 'on_call', 'wrap_up');
-        IF a.state <> 'bridged' AND NEW.lead_id IS NOT NULL THEN
+        IF a.state <> 'bridged' AND NEW.lead_id IS NOT NULL AND NEW.opted_out_at IS NULL THEN
             INSERT INTO public.follow_up_tasks (organization_id, lead_id, campaign_id, call_log_id, task_type, title,
                                                 priority, due_date, source, reason_key, context)
             VALUES (NEW.organization_id, NEW.lead_id, NEW.campaign_id, NEW.id, 'call',

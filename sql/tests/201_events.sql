@@ -115,8 +115,10 @@ SELECT results_eq(format($$SELECT status, anomaly FROM app.call_hangup(%L, 'hang
 -- Repeated answer: the same verdict, its own token.
 SELECT is(pg_temp.answer(:'e', '2026-11-17 15:00:35Z', decode(repeat('22', 32), 'hex')), 'talk duplicate', 'the answer again');
 SELECT is((SELECT count(*) FROM media_tokens WHERE call_log_id = :'e'), 2::bigint, 'each answer has its token');
+SELECT is((SELECT next_reconcile_at FROM call_logs WHERE id = :'e'), '2026-11-17 15:02:25Z', 'no stream by then: the carrier is asked');
 SELECT results_eq($$SELECT call_id, organization_id FROM engine.media_token_take(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$,
     format($$VALUES (%L::uuid, pg_temp.org(1))$$, :'e'), 'a token opens once');
+SELECT cmp_ok((SELECT next_reconcile_at FROM call_logs WHERE id = :'e'), '>', '2026-11-17 15:05Z', 'with a stream the call may last');
 SELECT is_empty($$SELECT * FROM engine.media_token_take(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$, 'and not twice');
 SELECT is_empty($$SELECT * FROM engine.media_token_take(decode(repeat('33', 32), 'hex'), '2026-11-17 15:01Z')$$, 'nor an unknown one');
 SELECT is_empty(format($$SELECT * FROM engine.media_token_take(sha256(%L), '2026-11-17 15:09Z')$$, :'e'), 'nor one that is too old');

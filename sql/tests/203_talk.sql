@@ -32,6 +32,7 @@ SELECT app.call_note(:'a', '{"disclosure_played_at": "2026-11-17T15:00:30Z", "er
 SELECT results_eq(format($$SELECT disposition, disclosure_played_at, ai_analysis #>> '{noted,interest_level}', ai_analysis #>> '{noted,errors}', interest_level FROM call_logs WHERE id = %L$$, :'a'),
     $$VALUES ('interested', '2026-11-17 15:00:12Z'::timestamptz, 'high', '2', NULL::text)$$, 'kept; merged; interest stays the insight''s');
 SELECT throws_ok(format($$SELECT app.call_note(%L, '{"disposition": "delighted"}', now())$$, :'a'), '23514', NULL, 'a word outside the vocabulary');
+SELECT engine.media_token_take(sha256(:'a'::text::bytea), '2026-11-17 15:00:20Z') \g /dev/null
 SELECT is((SELECT next_reconcile_at FROM call_logs WHERE id = :'a') > '2026-11-17 16:00Z', true, 'a talk is not asked about for long');
 SELECT app.call_note(:'a', '{"media_ended_at": "2026-11-17T15:01:00Z"}', '2026-11-17 15:01Z') \g /dev/null
 SELECT is((SELECT next_reconcile_at FROM call_logs WHERE id = :'a'), '2026-11-17 15:01:15Z', 'until its socket is gone');

@@ -24,9 +24,10 @@ struct world {
     struct api_env env;
     char data_dir[64];
     /* the database's side */
-    struct fault fault; /* of the next statement */
-    int refuse;         /* what a statement's start returns */
-    bool silent;        /* the statement never answers */
+    struct fault fault;  /* of the next statement */
+    int refuse;          /* what a statement's start returns */
+    int refuse_accounts; /* what the start of reading accounts returns */
+    bool silent;         /* the statement never answers */
     int account_reads;
     const char *account_token; /* what the account's row holds now */
     bool talk;
@@ -48,6 +49,7 @@ struct world {
     int on_events, on_answers, on_hangups, follows;
     struct api_media media;
     int media_fd;
+    int media_lost; /* told that a socket will not come */
     struct http_socket *media_handle;
     enum carrier_next follow_next;
     /* the client's side */

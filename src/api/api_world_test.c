@@ -181,6 +181,9 @@ static int fake_accounts(struct pg_tx **op, struct pg_pool *db, const struct uui
     (void)db;
     (void)organization_id;
     w.account_reads++;
+    if (w.refuse_accounts < 0) {
+        return w.refuse_accounts;
+    }
     return later((struct later){.which = ACCOUNTS, .on.accounts = on_done, .arg = arg});
 }
 
@@ -250,6 +253,7 @@ static void on_media_socket(const struct api_media *media, int fd, struct str al
     (void)already_read;
     (void)arg;
     w.media = *media;
+    w.media_lost += fd < 0 ? 1 : 0;
     w.media_fd = fd;
     w.media_handle = handle;
 }

@@ -76,6 +76,14 @@ void api_on_media(struct http_request *req, void *arg)
     }
 }
 
+/* The token is spent, and the carrier has no other: whoever waits for this stream must know. */
+static void tell_no_socket(const struct api *api, const struct api_media *media)
+{
+    if (api != NULL && api->env.hooks.on_media_socket != NULL) {
+        api->env.hooks.on_media_socket(media, -1, STR_NONE, NULL, api->env.hooks.arg);
+    }
+}
+
 static void on_token(const struct fault *fault, const struct uuid *call_id,
                      const struct uuid *organization_id, struct str call_uuid, void *arg)
 {
@@ -95,6 +103,7 @@ static void on_token(const struct fault *fault, const struct uuid *call_id,
     m->media.organization_id = *organization_id;
     int err = accounts_ask(m->op.api->env.accounts, organization_id, on_accounts, m);
     if (err < 0) {
+        tell_no_socket(m->op.api, &m->media);
         refused_start(m, err);
     }
 }
@@ -110,14 +119,6 @@ static bool upgrade_ok(const struct media_op *m, const struct carrier_account *a
         }
     }
     return false;
-}
-
-/* The token is spent, and the carrier has no other: whoever waits for this stream must know. */
-static void tell_no_socket(const struct api *api, const struct api_media *media)
-{
-    if (api != NULL && api->env.hooks.on_media_socket != NULL) {
-        api->env.hooks.on_media_socket(media, -1, STR_NONE, NULL, api->env.hooks.arg);
-    }
 }
 
 static void on_accounts(const struct fault *fault, const struct carrier_account *accounts,

@@ -101,6 +101,16 @@ Test(routes, an_unknown_or_used_token_opens_nothing)
     cr_expect_eq(upgrade(GOOD_TOKEN, ""), 503);
 }
 
+/* The token is spent, and then the database is full: the call must not wait for its stream. */
+Test(routes, a_token_spent_in_vain_is_told)
+{
+    w.token_known = true;
+    w.refuse_accounts = -EBUSY;
+    cr_expect_eq(upgrade(GOOD_TOKEN, ""), 503);
+    cr_expect_eq(w.media_lost, 1);
+    cr_expect_eq(w.media.call_id.b[0], 1);
+}
+
 /* --- recordings ---------------------------------------------------------------------------------- */
 
 static void recording_target(int64_t expires_s, char out[512])

@@ -81,7 +81,6 @@ static const struct setting settings_table[] = {
     NUMBER("DIALWRIGHT_CDR_LAG_MS", cdr_lag_ms, "ms", 0, 86400000, "245000", "Dialing", "Longest delay until an ended call is in the carrier's list."),
     NUMBER("DIALWRIGHT_ABSENCE_SCAN_GAP_MS", absence_scan_gap_ms, "ms", 0, 86400000, "60000", "Dialing", "Between the two complete scans that must show nothing before an attempt counts as not placed."),
     NUMBER("DIALWRIGHT_RECONCILE_INTERVAL_MS", reconcile_interval_ms, "ms", 10, 3600000, "60000", "Dialing", "Time between two looks at unknown attempts."),
-    NUMBER("DIALWRIGHT_UNKNOWN_MAX", unknown_max, "attempts", 1, 100000, "20", "Dialing", "Claiming on a carrier account stops above so many unknown attempts."),
 
     NUMBER("DIALWRIGHT_ANALYSIS_WORKERS", analysis_workers, "jobs", 1, 64, "4", "Analysis", "Analyses at once."),
     NUMBER("DIALWRIGHT_ANALYSIS_DELAY_MS", analysis_delay_ms, "ms", 0, 3600000, "5000", "Analysis", "Wait for late transcripts before a call is analysed."),

@@ -50,7 +50,6 @@ struct settings {
     int64_t cdr_lag_ms;          /* longest delay until an ended call is in the CDR list */
     int64_t absence_scan_gap_ms; /* between two complete scans that show nothing */
     int64_t reconcile_interval_ms;
-    int64_t unknown_max; /* claiming on an account stops above so many unknown */
     int64_t analysis_workers;
     int64_t analysis_delay_ms; /* wait for transcript stragglers */
 };

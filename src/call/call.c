@@ -72,7 +72,6 @@ struct call *call_new(const struct call_host *host, struct call_ref ref, struct 
     call_prompt_load(c);
     call_voice_open(c);
     timer_repeat(&c->tick, host->loop, TICK_MS, on_tick, c);
-    metric_add("calls_live", NULL, 1);
     return c;
 }
 
@@ -93,7 +92,6 @@ void call_free(struct call **c_p)
     call_opening_fini(c);
     call_tools_fini(c);
     call_plan_free(&c->plan);
-    metric_add("calls_live", NULL, -1);
     xfree(c);
 }
 
@@ -142,7 +140,9 @@ static void on_recorded(const struct recorder_info *info, void *arg)
         struct call_up *up = call_write(c, DESK_RECORDING);
         up->write.recording.id = c->recording_id;
         up->write.recording.leg = "ai";
-        up->write.recording.path = call_up_text(up, str_of(info->path));
+        /* The database holds it relative to DATA_DIR, which may move. */
+        size_t base = strlen(c->host->env->data_dir) + 1;
+        up->write.recording.path = call_up_text(up, str_skip(str_of(info->path), base));
         up->write.recording.bytes = info->bytes;
         up->write.recording.duration_ms = info->duration_ms;
         up->write.recording.started_us = call_wall_us(c) - (call_now_us(c) - c->bridge.started_us);
@@ -277,6 +277,19 @@ void call_end(struct call *c, enum call_end end)
     (void)call_step(c, CALL_EV_CANCEL);
 }
 
+/* Who was talked to, and lost by our or the carrier's fault, gets a call back; not again and again,
+ * when the trouble lasts. */
+static void book_again(struct call *c)
+{
+    if (c->plan->is_callback) {
+        return;
+    }
+    struct call_up *up = call_write(c, DESK_CALLBACK);
+    up->write.callback.due_us = up->write.at_us + BROKEN_OFF_US;
+    up->write.callback.note = call_up_text(up, STR("The call broke off for a technical reason"));
+    call_up_send(c, up);
+}
+
 void call_fail(struct call *c, const char *code, const char *what)
 {
     if (c->phase >= CALL_LEAVING) {
@@ -296,13 +309,8 @@ void call_fail(struct call *c, const char *code, const char *what)
         if (c->started_us != 0) {
             call_note(c, GIVE(patch));
         }
-        /* Who was talked to gets a call back; not again and again, when the trouble lasts. */
-        if (!undisclosed && !c->plan->is_callback) {
-            struct call_up *up = call_write(c, DESK_CALLBACK);
-            up->write.callback.due_us = up->write.at_us + BROKEN_OFF_US;
-            up->write.callback.note =
-                call_up_text(up, STR("The call broke off for a technical reason"));
-            call_up_send(c, up);
+        if (!undisclosed) {
+            book_again(c);
         }
     }
     (void)call_step(c, CALL_EV_FAILED);
@@ -569,6 +577,9 @@ static void on_lost(enum bridge_lost why, int code, void *arg)
         /* The person may be on the line still, and knows by now who speaks: not without a word. */
         bool sorry = c->end == CALL_END_PROVIDER_ERROR && c->phase >= CALL_TALKING;
         c->next = sorry ? CALL_NEXT_APOLOGISE : CALL_NEXT_HANGUP;
+        if (sorry) {
+            book_again(c);
+        }
     }
     (void)call_step(c, CALL_EV_LOST);
     call_settle(c);

@@ -182,11 +182,11 @@ static int prepare(struct rig *g, int no, struct uuid *id)
 }
 
 /* Answered, disclosed, talking. */
-static struct uuid talk(struct rig *g)
+static struct uuid talk_amd(struct rig *g, const char *amd)
 {
     struct uuid id;
     struct voice_handlers *on = &double_voice.on;
-    cr_assert_eq(prepare(g, 1, &id), 0);
+    cr_assert_eq(prepare_amd(g, 1, amd, &id), 0);
     settle_io(g->loop);
     on->on_ready(on->arg);
     phone_init(&g->phone, g->loop);
@@ -203,6 +203,11 @@ static struct uuid talk(struct rig *g)
     pass(&g->phone, 400, true);
     cr_assert(double_voice.turns, "the talk is open");
     return id;
+}
+
+static struct uuid talk(struct rig *g)
+{
+    return talk_amd(g, "off");
 }
 
 static void model_closes(struct rig *g)
@@ -259,10 +264,8 @@ Test(call_desk, a_machine_ends_a_call_only_where_the_campaign_says_so)
     for (int i = 0; i < 3; i++) {
         bool ends = i == 2;
         struct rig g;
-        struct uuid id;
         rig_init(&g, 0);
-        cr_assert_eq(prepare_amd(&g, 1, modes[i], &id), 0);
-        settle_io(g.loop);
+        struct uuid id = talk_amd(&g, modes[i]);
         desk_machine(g.desk, &id);
         settle_io(g.loop);
         if (ends) {
@@ -270,6 +273,7 @@ Test(call_desk, a_machine_ends_a_call_only_where_the_campaign_says_so)
         }
         cr_expect_eq(desk_count(g.desk), ends ? 0 : 1, "%s", modes[i]);
         cr_expect_eq(committed(&g, "\"disconnect_reason\":\"voicemail\""), ends, "%s", modes[i]);
+        phone_fini(&g.phone);
         rig_fini(&g);
     }
 }

@@ -817,7 +817,7 @@ Test(call, nonsense_on_the_stream_ends_politely_and_is_on_record)
     }
     leave(&g);
     cr_expect_eq(g.end, CALL_END_PROVIDER_ERROR);
-    cr_expect(went_up(&g, "recording "));
+    cr_expect(went_up(&g, "recording recordings/")); /* relative to the data directory */
     cr_expect(went_up(&g, "ended provider_error"));
     rig_fini(&g);
 }

@@ -484,12 +484,15 @@ static const struct argp_option options[] = {
 const struct cmd_spec cmd_specs_import[] = {
     {.name = "import",
      .args_doc = "FILE.csv",
-     .words = "Read a list of leads; every row becomes a lead or a named reject\v"
-              "The first line names the columns: phone, name, email, timezone, consent_at, "
-              "consent_evidence, "
-              "consent_scope, consent_level, source; every other column becomes an attribute of "
-              "the lead. A consent "
-              "without evidence is none. FILE - reads standard input.",
+     .words =
+         "Read a list of leads; every row becomes a lead or a named reject\v"
+         "The first line names the columns: phone, name, email, timezone, consent_at, "
+         "consent_evidence, "
+         "consent_scope, consent_level, source; every other column becomes an attribute of "
+         "the lead. A consent "
+         "without evidence is none. A number whose zone is not known is rejected (unknown_zone), "
+         "unless the row has a timezone or the campaign names one for such leads. FILE - reads "
+         "standard input.",
      .needs = CMD_TENANT,
      .args_min = 1,
      .args_max = 1,

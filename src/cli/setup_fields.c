@@ -87,7 +87,7 @@ static const struct setup_field campaigns[] = {
     {"time_end", SETUP_CLOCK, false, "closing; may lie after midnight"},
     {"weekdays", SETUP_INTS, false, "1 Monday … 7 Sunday"},
     {"timezone", SETUP_TEXT, false,
-     "for leads whose zone is not known; without it they are not called"},
+     "for leads whose zone is not known; without it they are rejected (unknown_zone) or wait"},
     {"language", SETUP_TEXT, false, "language tag"},
     {"instructions", SETUP_TEXT, false, "the script: what the AI knows, wants and must not do"},
     {"greeting", SETUP_TEXT, false, "first words after the disclosure"},

@@ -31,8 +31,8 @@ struct voice_tool {
     const char *parameters; /* JSON schema text */
 };
 
-struct voice_pace { /* each 0: default */
-    int connect_tries; /* handshakes in all, when trying again may help */
+struct voice_pace {           /* each 0: default */
+    int connect_tries;        /* handshakes in all, when trying again may help */
     uint32_t connect_wait_ms; /* before the second; doubled for each further one */
     uint32_t busy_wait_ms;    /* least wait after a throttled response */
     uint32_t ping_ms;

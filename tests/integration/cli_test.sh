@@ -220,6 +220,14 @@ check "is an error object" one_object "'error' in o"
 check "doctor" dw 1 doctor --org northwind --json
 check "names what is missing" one_object "any(c['name'] == 'public url' and c['result'] == 'bad' for c in o['checks']) and any(c['name'] == 'tenant context' and c['result'] == 'ok' for c in o['checks'])"
 check "doctor sees a superuser" env DATABASE_URL="$admin" bash -c "'$dw' doctor --org northwind | grep -q 'bad.*login role'"
+check "doctor --live of no number" dw 2 doctor --org northwind --live 12
+check "doctor --live without an active campaign" dw 2 doctor --org northwind --live +12125550141 --json
+check "asks which one" one_object "'--campaign' in o['usage']"
+check "doctor --live without a daemon" dw 1 doctor --org northwind --live +12125550141 --campaign winter --json
+check "says that none is running" one_object "'no daemon is running' in o['error']"
+printf 'organization: {slug: northwind, name: Northwind}\ncampaigns: [{name: winter, voicemail_action: message, voicemail_message: Hello}]\n' >"$tmp/voicemail.yaml"
+check "a voicemail message is refused, not ignored" dw 1 setup "$tmp/voicemail.yaml"
+check "and named" says "voicemail_action message is not supported"
 check "config help" dw 0 config help
 check "config markdown" dw 0 config markdown
 check "docs/configuration.md is what it prints" diff "$tmp/out" "$root/docs/configuration.md"

@@ -8,7 +8,7 @@ import report
 import wire
 import world
 
-LEADS = 14
+LEADS = 10
 
 
 def postgres(w, *arguments):
@@ -44,12 +44,13 @@ with report.Report("database away") as t, world.World(
         "away", people={"not_interested": 3, "curious": 3, "hangs_up_in_greeting": 1, "busy+not_interested": 1},
         own_cluster=True) as w:
     daemon = w.daemon().ready()
-    w.setup([w.campaign(calls_per_second=4)])
+    w.setup([w.campaign(calls_per_second=5, lines=5)])
     w.import_leads(LEADS)
     w.start()
-    for how in ("immediate", "fast"):
-        world.until(lambda: w.number("SELECT count(*) FROM call_logs WHERE status = 'in_progress'") >= 2
-                    and w.number("SELECT count(*) FROM call_queue WHERE status = 'queued'") >= 1, 40, w.progress)
+    # Five lines: the first outage meets the first half of the people, the second the second.
+    for how, waiting in (("immediate", LEADS // 2 - 1), ("fast", 0)):
+        world.until(lambda: w.number("SELECT count(*) FROM call_logs WHERE status IN ('ringing', 'in_progress')") >= 2
+                    and w.number("SELECT count(*) FROM call_queue WHERE status = 'queued'") <= waiting + 1, 60, w.progress)
         call = live_call(w, daemon)
         postgres(w, "-m", how, "-w", "stop")
         world.until(lambda: daemon.status("/readyz") == 503, 15, "not ready")

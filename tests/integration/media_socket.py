@@ -159,11 +159,11 @@ def listens(s, call):
         if time.monotonic() > deadline:
             raise world.StoryError("the opening was not noted as heard")
         s.media()
-        got = s.read_patiently()
-        while got is not None:
-            if b'"checkpoint"' in got[1]:
-                s.text({"event": "playedStream", "streamId": "s", "name": json.loads(got[1])["name"]})
+        until = time.monotonic() + 1  # no longer than that without a frame of ours
+        while time.monotonic() < until:
             got = s.read_patiently()
+            if got is not None and b'"checkpoint"' in got[1]:
+                s.text({"event": "playedStream", "streamId": "s", "name": json.loads(got[1])["name"]})
 
 
 def nonsense_after_the_opening(s, call):

@@ -30,6 +30,7 @@ with report.Report("opt-out") as t, world.World("opt_out", people=FATES) as w:
     t.same((answer["added"], answer["rejected"]), (0, LEADS), "a later import rejects the numbers")
     t.none(w.rows("SELECT reason FROM import_rejects WHERE reason <> 'dnc'"), "and says why")
     # The same number for another organization is another matter: its own list, its own consent.
+    world.until(lambda: w.number("SELECT count(*) FROM call_logs WHERE status <> 'ended'") == 0, 30, w.progress)
     w.setup([w.campaign("theirs", transfer="off")], organization="others", agents=False)
     w.import_leads(1, campaign="theirs", organization="others")
     w.start("theirs", organization="others")

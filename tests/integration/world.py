@@ -400,7 +400,8 @@ class World:
             "SELECT (SELECT count(*) FROM call_logs WHERE status NOT IN ('ended', 'not_placed'))"
             " + (SELECT count(*) FROM call_queue WHERE status NOT IN ('completed', 'failed')"
             "    AND (status <> 'queued' OR next_retry_at < now() + interval '20 seconds'))"
-            " + (SELECT count(*) FROM analysis_jobs WHERE status NOT IN ('done', 'too_short', 'failed'))") == 0
+            " + (SELECT count(*) FROM analysis_jobs WHERE status NOT IN ('done', 'too_short', 'failed'))"
+            " + (SELECT count(*) FROM campaign_deltas)") == 0 and all(d.metric("calls_live") == 0 for d in self.daemons)
 
     def progress(self):
         return "calls %s, queue %s, analyses %s\n%s" % (

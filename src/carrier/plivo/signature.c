@@ -44,7 +44,7 @@ int signature_text(const struct signature_input *in, struct buf *out)
 {
     struct str rest = in->url;
     struct str url;
-    struct str query = STR_NONE;
+    struct str query;
     bool post_pairs = in->post && in->body.len > 0;
     ptrdiff_t hash = str_find_char(rest, '#');
     rest = hash >= 0 ? str_head(rest, (size_t)hash) : rest;
