@@ -108,4 +108,3 @@ def finish(work):
     else:
         printer(answer)
     return 0
-

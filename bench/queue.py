@@ -69,7 +69,7 @@ def work():
     parser.add_argument("--rows", default="10000,100000", help="queued rows, up to 1000000; more by commas")
     parser.add_argument("--tenants", type=int, default=50)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--claims", type=int, default=2000, help="claims that are timed in each run")
+    parser.add_argument("--claims", type=int, default=1000, help="claims that are timed in each run")
     parser.add_argument("--live", type=int, default=200, help="calls that stand meanwhile")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -133,7 +133,7 @@ class Demo:
         self.began = None
         self.daemon = None
         self.sim = None
-        self.own_cluster = "DATABASE_URL" not in os.environ
+        self.own_cluster = not os.environ.get("DATABASE_URL")
 
     def command(self, *arguments):
         return json.loads(run([self.binary, *arguments, "--json"], self.env))
