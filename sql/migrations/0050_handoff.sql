@@ -274,10 +274,14 @@ BEGIN
     PERFORM app.handoff_report(call_id, 'agent-action', event_key, payload, at);
     UPDATE public.agent_calls o SET call_sid = leg_call_id
      WHERE o.organization_id = org AND o.ai_call_log_id = call_id AND o.call_sid IS NULL AND nullif(leg_call_id, '') IS NOT NULL;
-    -- "ended" without a bridge that we heard of: the leg talked, the report of the bridge was lost.
-    IF leg_state = 'ended' AND coalesce(duration_s, 0) > 0 THEN
-        PERFORM app.agent_event(call_id, 'implied-bridge', 'bridged', leg_call_id, 0,
-                                '{"implied": true}'::jsonb, at - make_interval(secs => duration_s));
+    -- "ended" without a bridge that we heard of: the leg talked, the report of the bridge was lost. (A key challenge
+    -- that failed is "declined".) The talk began its duration ago, else when the agent picked up.
+    IF leg_state = 'ended' THEN
+        PERFORM app.agent_event(call_id, 'implied-bridge', 'bridged', leg_call_id, 0, '{"implied": true}'::jsonb,
+                                CASE WHEN coalesce(duration_s, 0) > 0 THEN at - make_interval(secs => duration_s)
+                                     ELSE coalesce((SELECT o.answered_at FROM public.agent_calls o
+                                                     WHERE o.organization_id = org AND o.ai_call_log_id = agent_action.call_id
+                                                       AND o.state IN ('ringing', 'briefing')), at) END);
     END IF;
     PERFORM app.agent_call_end(call_id, CASE WHEN leg_state IN ('declined', 'no_answer') THEN leg_state ELSE 'failed' END,
                                leg_state, duration_s, at);

@@ -132,6 +132,15 @@ SELECT is((SELECT next FROM app.agent_action(:'d', 'a-1', 'ended', 'leg-d', 40, 
 SELECT is(pg_temp.offer(:'d'), 'closed leg-d 40', 'and is on record');
 SELECT is((SELECT transferred_at FROM call_logs WHERE id = :'d'), '2026-11-17 15:01:20Z', 'since when');
 
+-- The same, and the action does not tell how long: since the agent picked up.
+SELECT pg_temp.talking() AS g \gset
+SELECT pg_temp.ask(:'g') \g /dev/null
+SELECT app.transfer_after(:'g', 'after-1', '{}', '2026-11-17 15:01:05Z') \g /dev/null
+SELECT app.agent_whisper(:'g', 'w-1', 'leg-g', '{}', '2026-11-17 15:01:15Z') \g /dev/null
+SELECT is((SELECT next FROM app.agent_action(:'g', 'a-1', 'ended', 'leg-g', 0, '{}', '2026-11-17 15:02Z')), 'hangup', 'a talk of unknown length was one');
+SELECT is(pg_temp.offer(:'g'), 'closed leg-g 45', 'since the agent picked up');
+SELECT is((SELECT count(*) FROM follow_up_tasks WHERE call_log_id = :'g'), 0::bigint, 'and nobody has to call back');
+
 -- The lead hung up while the agent was rung, and no report came: the end of the call frees the agent.
 SELECT pg_temp.talking() AS e \gset
 SELECT pg_temp.ask(:'e') \g /dev/null
