@@ -63,7 +63,9 @@ def blank_literals(text):
 
 def tree_files(root):
     """Every file of the project, committed or about to be; relative paths."""
-    found = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"],
+    # The tree's own repository, not one that it happens to lie in.
+    alone = dict(os.environ, GIT_CEILING_DIRECTORIES=os.path.dirname(os.path.abspath(root)))
+    found = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], env=alone,
                            capture_output=True, text=True)
     if found.returncode == 0:
         names = found.stdout.splitlines()

@@ -59,4 +59,3 @@
 /* insight */
 {"analysis_jobs_total", COUNTER, "result", "done retried failed", "Analyses of calls."},
 {"analysis_seconds", HISTOGRAM, NULL, NULL, "Time of one analysis."},
-// clang-format on

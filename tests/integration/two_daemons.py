@@ -32,7 +32,9 @@ def most_within(times, seconds):
 with report.Report("two daemons") as t, world.World(
         "two", people={"not_interested": 3, "hangs_up_in_greeting": 4, "busy": 1, "no_answer+hangs_up_in_greeting": 1},
         sim=["--no-answer", "2000"]) as w:
-    daemons = [w.daemon("node-1").ready(), w.daemon("node-2").ready()]
+    # Intervals of their own: in step, one of the two would always come first.
+    daemons = [w.daemon("node-1", DIALWRIGHT_CLAIM_INTERVAL_MS="70").ready(),
+               w.daemon("node-2", DIALWRIGHT_CLAIM_INTERVAL_MS="110").ready()]
     w.setup([w.campaign(lines=LINES, calls_per_second=RATE)], account={"lines": LINES + 2, "calls_per_second": RATE + 1})
     w.import_leads(LEADS)
     w.start()
