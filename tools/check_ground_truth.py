@@ -230,8 +230,8 @@ def wav_fault(path, size):
     if found[b"data"][1] == 0 or found[b"data"][0] + found[b"data"][1] > len(data):
         return "cut short"
     samples = data[found[b"data"][0]:found[b"data"][0] + found[b"data"][1]]
-    if len(set(samples[0::2])) < 4 and len(set(samples[1::2])) < 4:
-        return "silent"
+    if len(samples) > 2 * 8000 and len(set(samples[0::2])) < 4 and len(set(samples[1::2])) < 4:
+        return "silent"  # who hangs up within a second may have heard nothing yet
     return None if size is None or size == len(data) else "%d bytes, not %s" % (len(data), size)
 
 

@@ -32,9 +32,8 @@ def most_within(times, seconds):
 with report.Report("two daemons") as t, world.World(
         "two", people={"not_interested": 3, "hangs_up_in_greeting": 4, "busy": 1, "no_answer+hangs_up_in_greeting": 1},
         sim=["--no-answer", "2000"]) as w:
-    # Intervals of their own: in step, one of the two would always come first.
-    daemons = [w.daemon("node-1", DIALWRIGHT_CLAIM_INTERVAL_MS="70").ready(),
-               w.daemon("node-2", DIALWRIGHT_CLAIM_INTERVAL_MS="110").ready()]
+    # Neither has room for all the lines: whoever frees one takes it again at once, and could keep them all.
+    daemons = [w.daemon(name, DIALWRIGHT_CALLS_MAX=str(LINES - 2)).ready() for name in ("node-1", "node-2")]
     w.setup([w.campaign(lines=LINES, calls_per_second=RATE)], account={"lines": LINES + 2, "calls_per_second": RATE + 1})
     w.import_leads(LEADS)
     w.start()
@@ -54,7 +53,9 @@ with report.Report("two daemons") as t, world.World(
     t.ok(most_within(intents, 0.999) <= RATE, "never more than %d claims in a second" % RATE, most_within(intents, 0.999))
     t.ok(most_within(begun, 5) <= RATE * 5 + RATE, "nor more calls in five", most_within(begun, 5))
     nodes = w.rows("SELECT n.name, count(*) AS calls FROM call_logs l JOIN nodes n ON n.id = l.node_id GROUP BY 1 ORDER BY 1")
-    t.ok(len(nodes) == 2 and all(n["calls"] > 0 for n in nodes), "both have phoned", nodes)
+    looks = ["%s: %d looks, %d claims" % (d.name, d.metric("claim_seconds_count"), d.metric("claims_total")) for d in daemons]
+    t.ok(len(nodes) == 2 and all(n["calls"] > 0 for n in nodes), "both have phoned", [nodes, looks])
+    t.note("; ".join(looks))
     t.same(w.number("SELECT count(*) FROM campaigns WHERE status = 'completed'"), 1, "the campaign is complete")
     t.same(w.number("SELECT count(*) FROM audit_log WHERE action = 'campaign.completed'"), 1,
            "and was completed once")
