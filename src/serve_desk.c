@@ -99,21 +99,12 @@ static int write_recording(struct write_op *op, const struct desk_write *w)
     if (err < 0) {
         return err;
     }
-    /* Below the data directory, as the route that serves it and a move of that directory want it. */
-    struct str path = str_of(w->recording.path);
-    struct str root = str_of(op->s->settings.data_dir);
-    if (str_starts(path, root)) {
-        path = str_skip(path, root.len);
-        while (str_starts(path, STR("/"))) {
-            path = str_skip(path, 1);
-        }
-    }
     struct store_recording recording = {
         .organization_id = &w->organization_id,
         .call_id = &w->call_id,
         .recording_id = &w->recording.id,
         .leg = w->recording.leg,
-        .path = path.p,
+        .path = w->recording.path,
         .url = buf_cstr(&url),
         .bytes = w->recording.bytes,
         .duration_ms = w->recording.duration_ms,
