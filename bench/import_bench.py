@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""import.py -- a list of 100,000 leads read in by `dialwright import`, beside COPY of the same file.
+"""import_bench.py -- a list of 100,000 leads read in by `dialwright import`, beside COPY of the same file.
 
   script/bench import [--rows N] [--runs N] [--json]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""queue.py -- gated claims and hang-ups per second, commit included, beside commits of two inserts.
+"""queue_bench.py -- gated claims and hang-ups per second, commit included, beside commits of two inserts.
 
   script/bench queue [--rows N[,N...]] [--tenants N] [--runs N] [--claims N] [--live N] [--json]
 
