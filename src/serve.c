@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define FETCH_INTERVAL_MS 5000
+#define AFTER_LOOK_MS     20
+#define AFTER_PATIENCE_US (1 * US_PER_S)
 #define GAUGES_MS         1000
 /* Going down: after the last talk the carrier still asks what comes next, and reports the end. */
 #define FAREWELL_MS   15000
@@ -112,8 +114,12 @@ static void on_media_socket(const struct api_media *media, int fd, struct str al
 /* `after`: the database knows whether an agent is held for the call, the desk how the talk ended. */
 struct after {
     struct serve_op op;
-    enum call_next next;
-    bool decided;
+    struct serve *s;
+    struct carrier_identity identity;
+    struct timer
+        wait; /* for the media side's word, which may come a moment after the carrier's question */
+    int64_t give_up_us;
+    char language[36];
     api_reply_fn *on_done;
     void *arg;
 };
@@ -123,26 +129,71 @@ static const char sorry[] =
 /* Of a call that this process knows nothing of: promise nothing that nobody wrote down. */
 static const char sorry_stranger[] = "I am sorry, we have a technical problem. Goodbye.";
 
+static void after_drop(struct serve_op *op)
+{
+    struct after *after = CONTAINER_OF(op, struct after, op);
+    timer_stop(&after->wait);
+    serve_op_free(after);
+}
+
+static void after_reply(struct after *after, const struct fault *fault,
+                        const struct carrier_instruction *what)
+{
+    api_reply_fn *on_done = after->on_done;
+    void *on_done_arg = after->arg;
+    after_drop(&after->op);
+    on_done(fault, what, on_done_arg);
+}
+
+static bool after_undecided(const struct after *after)
+{
+    const struct uuid *id = &after->identity.attempt_id;
+    return desk_has(after->s->desk, id) && !desk_decided(after->s->desk, id) &&
+           loop_now_us(after->s->loop) < after->give_up_us;
+}
+
+/* No agent is to be rung. The stream broke, or died with an older process, or the agent is gone
+ * meanwhile: nobody hears a line go dead without a word. */
+static void after_end(struct after *after)
+{
+    struct fault fault = fault_none();
+    enum call_next next = desk_next(after->s->desk, &after->identity.attempt_id);
+    char language[sizeof after->language];
+    memcpy(language, after->language, sizeof language);
+    struct carrier_instruction answer = {
+        .next = next == CALL_NEXT_HANGUP ? CARRIER_NEXT_HANGUP : CARRIER_NEXT_SAY_END,
+        .identity = after->identity,
+        .text = next == CALL_NEXT_UNKNOWN ? sorry_stranger : sorry,
+        .language = language,
+    };
+    after_reply(after, &fault, &answer);
+}
+
+static void on_after_wait(void *arg)
+{
+    struct after *after = arg;
+    if (after_undecided(after)) {
+        timer_start(&after->wait, after->s->loop, AFTER_LOOK_MS, on_after_wait, after);
+        return;
+    }
+    after_end(after);
+}
+
 static void on_followed(const struct fault *fault, const struct carrier_instruction *what,
                         void *arg)
 {
     struct after *after = arg;
-    struct carrier_instruction answer = *what;
+    const struct uuid *id = &after->identity.attempt_id;
     /* An agent is held, but the talk went on and ended otherwise: the person opted out, or was told
      * that nobody is free. The end of the call sets the agent free. */
-    if (answer.next == CARRIER_NEXT_AGENT && after->decided && after->next == CALL_NEXT_HANGUP) {
-        answer.next = CARRIER_NEXT_HANGUP;
+    bool otherwise =
+        desk_decided(after->s->desk, id) && desk_next(after->s->desk, id) == CALL_NEXT_HANGUP;
+    if (fault->class != FAULT_NONE || (what->next == CARRIER_NEXT_AGENT && !otherwise)) {
+        after_reply(after, fault, what);
+        return;
     }
-    /* The stream broke, or died with an older process, or the agent is gone meanwhile: nobody hears a
-     * line go dead without a word. */
-    if (answer.next == CARRIER_NEXT_HANGUP && after->next != CALL_NEXT_HANGUP) {
-        answer.next = CARRIER_NEXT_SAY_END;
-        answer.text = after->next == CALL_NEXT_UNKNOWN ? sorry_stranger : sorry;
-    }
-    api_reply_fn *on_done = after->on_done;
-    void *on_done_arg = after->arg;
-    serve_op_free(after);
-    on_done(fault, &answer, on_done_arg);
+    str_copy_cut(str_of(what->language), after->language, sizeof after->language);
+    on_after_wait(after);
 }
 
 static int on_follow(const struct carrier_identity *identity, const struct carrier_event *event,
@@ -153,8 +204,10 @@ static int on_follow(const struct carrier_identity *identity, const struct carri
         return handoff_event(s->handoff, identity, event, on_done, on_done_arg);
     }
     struct after *after = serve_op_new(s, sizeof *after);
-    after->decided = desk_decided(s->desk, &identity->attempt_id);
-    after->next = desk_next(s->desk, &identity->attempt_id);
+    after->op.drop = after_drop;
+    after->s = s;
+    after->identity = *identity;
+    after->give_up_us = loop_now_us(s->loop) + AFTER_PATIENCE_US;
     after->on_done = on_done;
     after->arg = on_done_arg;
     int err = handoff_event(s->handoff, identity, event, on_followed, after);
