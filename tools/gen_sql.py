@@ -19,7 +19,7 @@ import sys
 TYPES = {'uuid', 'text', 'int2', 'int4', 'int8', 'bool', 'float8', 'numeric', 'jsonb', 'bytea',
          'timestamptz', 'date', 'time', 'uuid[]', 'text[]', 'int4[]', 'int8[]', 'int2[]', 'jsonb[]',
          'bool[]', 'float8[]', 'timestamptz[]'}
-SKIPPED = {'migrations', 'tests'}
+SKIPPED = {'functions', 'migrations', 'tests'}
 PARAMS_MAX = 32
 
 

@@ -215,7 +215,7 @@ def check_text(source):
 
 def check_sql(source, used):
     parts = source.path.split("/")
-    if parts[1] in ("migrations", "tests") or len(parts) != 3:
+    if parts[1] in ("functions", "migrations", "tests") or len(parts) != 3:
         return
     head = [line for line in source.lines if line.startswith("--")]
     for field in ("in", "out", "rows"):

@@ -142,14 +142,14 @@ static enum exit_code run_status(struct cmd *cmd)
 
 const struct cmd_spec cmd_specs_migrate[] = {
     {.name = "migrate status",
-     .words = "Say which migrations the database lacks",
+     .words = "Say which files of the schema the database lacks, or has in an older text",
      .needs = CMD_SETTINGS,
      .run = run_status},
     {.name = "migrate",
      .words = "Bring the database's schema forward\v"
               "Logs in by DIALWRIGHT_MIGRATE_URL (a superuser, or an owner with CREATEROLE). Each "
-              "file is one "
-              "transaction; running it again applies what is new. Also stores the key, made from "
+              "file is one transaction; running it again applies what is new, and functions whose "
+              "text has changed. Also stores the key, made from "
               "DIALWRIGHT_SECRET, that tenant contexts are signed with.",
      .needs = CMD_SETTINGS,
      .run = run_migrate,

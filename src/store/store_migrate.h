@@ -1,9 +1,13 @@
 /* store_migrate.h -- brings the schema forward: numbered files, checksums, one lock, one
  * transaction each.
  *
+ *     sql/migrations  tables and data: applied once; changed afterwards, it is refused, because then
+ *                     nobody knows what the database holds
+ *     sql/functions   functions and triggers (CREATE OR REPLACE): applied again when the text changed,
+ *                     so that a function has one place, and its history is that of the file
+ *
  * For the command alone: it blocks. What was applied is kept in dialwright.migrations (number,
- * name, SHA-256, when, how long); a file that changed after it was applied is refused, because then
- * nobody knows what the database holds. Two migrators at once take turns (advisory lock).
+ * name, SHA-256, when, how long). Two migrators at once take turns (advisory lock).
  *
  * Owner   migrate_open() gives a connection to migrate_close().
  * Thread  one, blocking.
@@ -21,9 +25,11 @@ struct migration {
     const char *name; /* the file's name without .sql */
     const char *text;
     const char *sha256; /* hex */
+    bool again;         /* of sql/functions */
 };
 
-enum migration_state { MIGRATION_APPLIED, MIGRATION_PENDING };
+/* CHANGED: an older text of it is applied; only files that may be applied again come to that. */
+enum migration_state { MIGRATION_PENDING, MIGRATION_CHANGED, MIGRATION_APPLIED };
 
 struct migrate_conn;
 typedef void migrate_each_fn(const struct migration *m, enum migration_state state, void *arg);

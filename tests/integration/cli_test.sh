@@ -81,6 +81,16 @@ check "migrate" dw 0 migrate --json
 check "migrate applies all" one_object "len(o['applied']) == o['known']"
 check "migrate again does nothing" dw 0 migrate --json
 check "and says so" one_object "o['applied'] == []"
+psql -qX "$admin" -c "UPDATE dialwright.migrations SET sha256 = 'x' WHERE number = 12"
+check "a function whose text changed" dw 0 migrate status --json
+check "is pending" one_object "o['pending'] == ['0012_gate']"
+check "and applied again" dw 0 migrate --json
+check "alone" one_object "o['applied'] == ['0012_gate']"
+psql -qX "$admin" -c "UPDATE dialwright.migrations SET sha256 = 'x'
+    WHERE number = ANY (ARRAY[$(ls "$root/sql/functions" | sed -n 's/^\([0-9]*\)_.*\.sql$/\1/p' | sed 's/^0*//' | paste -sd,)])"
+check "all functions apply again" dw 0 migrate --json
+check "and then none" dw 0 migrate status --json
+check "is pending after that" one_object "o['pending'] == []"
 psql -qX "$admin" -c "UPDATE dialwright.migrations SET sha256 = 'x' WHERE number = 3"
 check "a changed migration is refused" dw 1 migrate
 check "and named" says "0003"

@@ -107,10 +107,10 @@ def database_url(name, role="postgres", purpose=CLUSTER):
 
 def schema_stamp():
     digest = hashlib.sha256((SECRET + DAEMON).encode())
-    place = os.path.join(ROOT, "sql", "migrations")
-    for name in sorted(os.listdir(place)):
-        with open(os.path.join(place, name), "rb") as handle:
-            digest.update(handle.read())
+    for place in (os.path.join(ROOT, "sql", folder) for folder in ("migrations", "functions")):
+        for name in sorted(os.listdir(place)):
+            with open(os.path.join(place, name), "rb") as handle:
+                digest.update(handle.read())
     digest.update(str(os.stat(DAEMON).st_mtime_ns).encode())
     return digest.hexdigest()[:12]
 

@@ -5,7 +5,7 @@ SET LOCAL ROLE app_owner;
 
 -- One turn, by its place in the talk; a later version of the same turn replaces it. Once the call is over the
 -- text of the call follows every change.
-CREATE FUNCTION app.turn_put(call_id uuid, ordinal int4, item_id text, speaker text, start_ms int8, end_ms int8, body text,
+CREATE OR REPLACE FUNCTION app.turn_put(call_id uuid, ordinal int4, item_id text, speaker text, start_ms int8, end_ms int8, body text,
                              heard text, heard_ms int8, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -36,7 +36,7 @@ $$;
 -- What the talk learned, member by member; members not named stay. Known: disposition, disconnect_reason,
 -- disconnect_notes, disclosure_played_at, media_ended_at; anything else (interest_level as the model noted it,
 -- error details) goes to ai_analysis.noted, because the insight is the source of interest and sentiment.
-CREATE FUNCTION app.call_note(call_id uuid, patch jsonb, at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.call_note(call_id uuid, patch jsonb, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 #variable_conflict use_column
@@ -65,7 +65,7 @@ END
 $$;
 
 -- The number on the other end of a call.
-CREATE FUNCTION app.other_number(call public.call_logs) RETURNS text
+CREATE OR REPLACE FUNCTION app.other_number(call public.call_logs) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = ''
 AS $$
     SELECT CASE call.direction WHEN 'inbound' THEN call.caller_number ELSE call.callee_number END
@@ -74,7 +74,7 @@ $$;
 -- "Do not call me again": in one commit the refusal is on record, nothing of this number waits in any queue of
 -- the tenant, its consents are revoked, its callbacks cancelled. live_calls are other calls to the number that
 -- run at this moment, for the caller to end.
-CREATE FUNCTION app.opt_out(call_id uuid, source text, words text, at timestamptz)
+CREATE OR REPLACE FUNCTION app.opt_out(call_id uuid, source text, words text, at timestamptz)
 RETURNS TABLE (added boolean, removed int4, live_calls text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -142,7 +142,7 @@ $$;
 
 -- The lead asked to be called at a time. Granted at the first moment from then on that window and caps allow;
 -- exempt from max_attempts. Also right after the hang-up, when the job is settled already.
-CREATE FUNCTION app.callback_request(call_id uuid, due timestamptz, note text, at timestamptz)
+CREATE OR REPLACE FUNCTION app.callback_request(call_id uuid, due timestamptz, note text, at timestamptz)
 RETURNS TABLE (accepted boolean, due_at timestamptz, reason text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -196,7 +196,7 @@ END
 $$;
 
 -- The stored recording of a call; `leg` ai | session. A repeat replaces what it says of the same file.
-CREATE FUNCTION app.recording_put(call_id uuid, recording_id uuid, leg text, path text, url text, bytes int8,
+CREATE OR REPLACE FUNCTION app.recording_put(call_id uuid, recording_id uuid, leg text, path text, url text, bytes int8,
                                   duration_ms int8, started_at timestamptz, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -226,7 +226,7 @@ END
 $$;
 
 -- One item of usage, once per key. tokens.model, where given, names the model.
-CREATE FUNCTION app.usage_add(call_id uuid, source text, item_key text, seconds int4, tokens jsonb, cost_micros int8,
+CREATE OR REPLACE FUNCTION app.usage_add(call_id uuid, source text, item_key text, seconds int4, tokens jsonb, cost_micros int8,
                               at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$

@@ -6,7 +6,7 @@
 SET LOCAL ROLE app_owner;
 
 -- Postgres would take 'Foo5' for a POSIX zone; only names of the tz database are zones here.
-CREATE FUNCTION app.zone_known(zone text) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.zone_known(zone text) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 BEGIN
@@ -21,7 +21,7 @@ END
 $$;
 
 -- The first instant at which the clock of a zone shows this wall time or, where clocks skip it, a later one.
-CREATE FUNCTION app.wall_first(wall timestamp, zone text) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION app.wall_first(wall timestamp, zone text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -53,7 +53,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.is_holiday(country text, on_day date) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.is_holiday(country text, on_day date) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT EXISTS (SELECT FROM public.holidays h WHERE h.region = country AND h.day = on_day)
@@ -61,7 +61,7 @@ $$;
 
 -- The first instant at or after `at` inside one span of one zone; NULL when there is none within three weeks of
 -- its beginning. A span that ends at or before it begins crosses midnight and belongs to the day it begins on.
-CREATE FUNCTION app.span_next(span jsonb, zone text, at timestamptz) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION app.span_next(span jsonb, zone text, at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -104,14 +104,14 @@ $$;
 
 -- Windows are a jsonb array of requirements, each an array of spans, one of which must be open:
 -- the campaign's own, then each country's.
-CREATE FUNCTION app.campaign_span(c public.campaigns) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_span(c public.campaigns) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
     SELECT jsonb_build_object('days', to_jsonb(c.weekdays), 'from', c.time_start, 'to', c.time_end,
                               'first', c.start_date, 'last', c.end_date)
 $$;
 
-CREATE FUNCTION app.country_spans(hours jsonb, country text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.country_spans(hours jsonb, country text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
 BEGIN
@@ -125,7 +125,7 @@ $$;
 
 -- The first instant at or after `at` at which all zones are inside all requirements; NULL = none in the
 -- coming weeks. Each step jumps to the latest of what is still closed, so it ends at the first common opening.
-CREATE FUNCTION app.windows_next(requirements jsonb, zones text[], at timestamptz) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION app.windows_next(requirements jsonb, zones text[], at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -166,7 +166,7 @@ $$;
 
 -- What the law says of a country on a day: its own rows, or the generic row where the organization enabled the
 -- country. NULL rules = not covered.
-CREATE FUNCTION app.country_rules(p_organization uuid, p_region text, p_at timestamptz,
+CREATE OR REPLACE FUNCTION app.country_rules(p_organization uuid, p_region text, p_at timestamptz,
                                   OUT rules jsonb, OUT enabled boolean, OUT generic boolean)
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
@@ -189,7 +189,7 @@ END
 $$;
 
 -- The zones to judge a lead by: the known one, else all candidates of its number, else the campaign's.
-CREATE FUNCTION app.lead_zones(l public.leads, campaign_zone text) RETURNS text[]
+CREATE OR REPLACE FUNCTION app.lead_zones(l public.leads, campaign_zone text) RETURNS text[]
 LANGUAGE sql STABLE
 AS $$
     SELECT CASE WHEN l.timezone IS NOT NULL THEN ARRAY[l.timezone]
@@ -200,7 +200,7 @@ $$;
 
 -- The rules of all countries that a lead belongs to, {"US": {…}}, each with "enabled" and "generic" beside its
 -- rules; NULL when one is not covered, or has no hours.
-CREATE FUNCTION app.laws(p_organization uuid, regions text[], at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.laws(p_organization uuid, regions text[], at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -221,7 +221,7 @@ END
 $$;
 
 -- All windows that apply: the campaign's, and each country's.
-CREATE FUNCTION app.requirements(c public.campaigns, laws jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.requirements(c public.campaigns, laws jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -235,14 +235,14 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.lead_regions(l public.leads) RETURNS text[]
+CREATE OR REPLACE FUNCTION app.lead_regions(l public.leads) RETURNS text[]
 LANGUAGE sql STABLE
 AS $$
     SELECT array_remove(ARRAY[l.region, nullif(l.residence_region, l.region)], NULL)
 $$;
 
 -- The next moment at or after `at` inside the window of the campaign and of the law, in all zones; NULL = never.
-CREATE FUNCTION app.next_opening(p_organization uuid, p_campaign uuid, p_zones text[], p_regions text[],
+CREATE OR REPLACE FUNCTION app.next_opening(p_organization uuid, p_campaign uuid, p_zones text[], p_regions text[],
                                  p_at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
@@ -261,7 +261,7 @@ END
 $$;
 
 -- The same for a lead: what the retry uses to move a due time into the window.
-CREATE FUNCTION app.lead_next_opening(p_organization uuid, p_campaign uuid, p_lead uuid, p_at timestamptz) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION app.lead_next_opening(p_organization uuid, p_campaign uuid, p_lead uuid, p_at timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT app.next_opening(p_organization, p_campaign, app.lead_zones(l, c.timezone), app.lead_regions(l), p_at)

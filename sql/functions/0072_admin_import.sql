@@ -1,7 +1,7 @@
 -- Reading lists in. Every row of a list becomes a lead or a named reject, in the same transaction as its batch.
 SET LOCAL ROLE app_owner;
 
-CREATE FUNCTION app.import_begin(campaign text, file text, digest bytea, columns jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.import_begin(campaign text, file text, digest bytea, columns jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -22,13 +22,13 @@ END
 $$;
 
 -- The level of consent that a country asks of this campaign; NULL when none.
-CREATE FUNCTION app.consent_level_needed(c public.campaigns, country text, at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION app.consent_level_needed(c public.campaigns, country text, at timestamptz) RETURNS text
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT (r.rules -> 'consent' -> 'levels') ->> c.purpose FROM app.country_rules(c.organization_id, country, at) r
 $$;
 
-CREATE FUNCTION app.consent_rank(level text) RETURNS int4
+CREATE OR REPLACE FUNCTION app.consent_rank(level text) RETURNS int4
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT CASE level WHEN 'written' THEN 2 WHEN 'express' THEN 1 ELSE 0 END
@@ -39,7 +39,7 @@ $$;
 -- EXECUTE, because the planner takes an array it cannot see for ten elements and would join 2,000 rows by nested
 -- loops; forcing custom plans for the whole function would plan every foreign key check anew. Scalar look-ups, not EXISTS,
 -- because that may be hashed: a scan of all leads for every batch.
-CREATE FUNCTION app.import_batch(p_import uuid, lines int8[], reasons text[], details text[], raws text[], phones text[],
+CREATE OR REPLACE FUNCTION app.import_batch(p_import uuid, lines int8[], reasons text[], details text[], raws text[], phones text[],
                                  regions text[], zones text[], names text[], emails text[], timezones text[], attributes text[],
                                  consent_ats text[], consent_levels text[], consent_words text[], sources text[], at timestamptz)
 RETURNS jsonb
@@ -161,7 +161,7 @@ END
 $$;
 
 -- The books must balance: every row read is a lead or a reject.
-CREATE FUNCTION app.import_end(p_import uuid, rows_seen int8, failure text, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.import_end(p_import uuid, rows_seen int8, failure text, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE

@@ -7,7 +7,7 @@
 SET LOCAL ROLE app_owner;
 
 -- One line of plain words for a whisper or a title: no control characters, bounded.
-CREATE FUNCTION app.plain_words(words text, most int4) RETURNS text
+CREATE OR REPLACE FUNCTION app.plain_words(words text, most int4) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = ''
 AS $$
     SELECT left(btrim(regexp_replace(regexp_replace(coalesce(words, ''), '[[:cntrl:]\u202a-\u202e\u2066-\u2069<>&]', ' ', 'g'),
@@ -15,7 +15,7 @@ AS $$
 $$;
 
 -- Keeps one report of the carrier; true when it is new, false when it was there or there is no such call.
-CREATE FUNCTION app.handoff_report(call_id uuid, kind text, event_key text, payload jsonb, at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.handoff_report(call_id uuid, kind text, event_key text, payload jsonb, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
@@ -30,7 +30,7 @@ END
 $$;
 
 -- What a person still has to do because no agent took the call.
-CREATE FUNCTION app.callback_task(call_id uuid, why text, at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION app.callback_task(call_id uuid, why text, at timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -55,7 +55,7 @@ END
 $$;
 
 -- The agent is free again, unless something else has them by now.
-CREATE FUNCTION app.agent_release(agent_call uuid, at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION app.agent_release(agent_call uuid, at timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
     UPDATE public.agent_presence p
@@ -65,7 +65,7 @@ AS $$
 $$;
 
 -- The AI's request. Picks the available agent who has waited longest for an offer; two requests never get one agent.
-CREATE FUNCTION app.transfer_request(call_id uuid, reason text, summary text, at timestamptz)
+CREATE OR REPLACE FUNCTION app.transfer_request(call_id uuid, reason text, summary text, at timestamptz)
 RETURNS TABLE (granted boolean, why text, agent_call_id uuid, agent_name text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -132,7 +132,7 @@ END
 $$;
 
 -- The stream is over: ring the agent, or end. Repeats answer the same as long as nothing has moved since.
-CREATE FUNCTION app.transfer_after(call_id uuid, event_key text, payload jsonb, at timestamptz)
+CREATE OR REPLACE FUNCTION app.transfer_after(call_id uuid, event_key text, payload jsonb, at timestamptz)
 RETURNS TABLE (next text, agent_call_id uuid, agent_number text, caller_number text, ring_timeout_s int4,
                time_limit_s int4, record boolean, language text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
@@ -169,7 +169,7 @@ END
 $$;
 
 -- The agent picked up: what they shall hear. Empty when the offer is no longer open.
-CREATE FUNCTION app.agent_whisper(call_id uuid, event_key text, leg_call_id text, payload jsonb, at timestamptz)
+CREATE OR REPLACE FUNCTION app.agent_whisper(call_id uuid, event_key text, leg_call_id text, payload jsonb, at timestamptz)
 RETURNS TABLE (briefing text, language text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -188,7 +188,7 @@ END
 $$;
 
 -- Ends the open offer of a call with one of the states that end it; bridged ones close.
-CREATE FUNCTION app.agent_call_end(call_id uuid, final_state text, why text, duration_s int4, at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.agent_call_end(call_id uuid, final_state text, why text, duration_s int4, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -221,7 +221,7 @@ END
 $$;
 
 -- Progress of the agent's leg as the carrier tells it; leg_state in our words (carrier.h).
-CREATE FUNCTION app.agent_event(call_id uuid, event_key text, leg_state text, leg_call_id text, duration_s int4,
+CREATE OR REPLACE FUNCTION app.agent_event(call_id uuid, event_key text, leg_state text, leg_call_id text, duration_s int4,
                                 payload jsonb, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -262,7 +262,7 @@ END
 $$;
 
 -- The Dial is over: end after a bridged talk, apologise when nobody took it.
-CREATE FUNCTION app.agent_action(call_id uuid, event_key text, leg_state text, leg_call_id text, duration_s int4,
+CREATE OR REPLACE FUNCTION app.agent_action(call_id uuid, event_key text, leg_state text, leg_call_id text, duration_s int4,
                                  payload jsonb, at timestamptz)
 RETURNS TABLE (next text, apology text, language text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
@@ -302,7 +302,7 @@ $$;
 
 -- Whatever was lost on the way: a call that is over has no open offer, and its agent is free. Runs as whoever
 -- moved the call (app_owner in a tenant, app_engine in a sweep), under that role's policies.
-CREATE FUNCTION app.handoff_on_call_over() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.handoff_on_call_over() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -338,7 +338,7 @@ END
 $$;
 
 RESET ROLE;
-CREATE TRIGGER handoff_on_call_over AFTER UPDATE OF status ON public.call_logs
+CREATE OR REPLACE TRIGGER handoff_on_call_over AFTER UPDATE OF status ON public.call_logs
     FOR EACH ROW WHEN (NEW.status IN ('ended', 'not_placed') AND OLD.status IS DISTINCT FROM NEW.status)
     EXECUTE FUNCTION app.handoff_on_call_over();
 

@@ -1,7 +1,7 @@
 -- Sentiment label, lead score and the trigger that keeps both, the copies and the history.
 SET LOCAL ROLE app_owner;
 
-CREATE FUNCTION app.sentiment_label(sentiment numeric) RETURNS text
+CREATE OR REPLACE FUNCTION app.sentiment_label(sentiment numeric) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = ''
 AS $$
     SELECT CASE WHEN sentiment IS NULL THEN NULL
@@ -13,7 +13,7 @@ AS $$
 $$;
 
 -- The published weights; an organization's own active version replaces what it names.
-CREATE FUNCTION app.default_weights() RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.default_weights() RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = ''
 AS $$
     SELECT '{"answered": 10, "answered_often": 10, "answered_often_from": 3, "sentiment": 20, "sentiment_over": 0.5,
@@ -22,7 +22,7 @@ AS $$
 $$;
 
 -- What a score is made of; pure, so that a change of weights can be previewed.
-CREATE FUNCTION app.score_contributions(w jsonb, answered int8, sentiment numeric, interest text, readiness text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.score_contributions(w jsonb, answered int8, sentiment numeric, interest text, readiness text) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = ''
 AS $$
     SELECT jsonb_strip_nulls(jsonb_build_object(
@@ -35,7 +35,7 @@ AS $$
 $$;
 
 -- Calls of a lead that a person answered.
-CREATE FUNCTION app.answered_calls(p_organization uuid, p_lead uuid) RETURNS int8
+CREATE OR REPLACE FUNCTION app.answered_calls(p_organization uuid, p_lead uuid) RETURNS int8
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT count(*) FROM public.call_logs l
@@ -45,7 +45,7 @@ $$;
 
 -- The one scoring function: by the insight named, else by the lead's latest that was long enough. Nothing else
 -- writes a score. Returns it; NULL when there is nothing to judge by.
-CREATE FUNCTION app.score_lead(p_organization uuid, p_lead uuid, p_insight uuid, p_at timestamptz) RETURNS int2
+CREATE OR REPLACE FUNCTION app.score_lead(p_organization uuid, p_lead uuid, p_insight uuid, p_at timestamptz) RETURNS int2
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -82,7 +82,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.insight_prepare() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.insight_prepare() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -103,7 +103,7 @@ END
 $$;
 
 -- Fires on insert and on re-analysis, with the row's own values.
-CREATE FUNCTION app.update_score_on_insight() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.update_score_on_insight() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -135,13 +135,13 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER prepare BEFORE INSERT OR UPDATE ON public.conversation_insights
+CREATE OR REPLACE TRIGGER prepare BEFORE INSERT OR UPDATE ON public.conversation_insights
     FOR EACH ROW EXECUTE FUNCTION app.insight_prepare();
-CREATE TRIGGER update_score_on_insight AFTER INSERT OR UPDATE ON public.conversation_insights
+CREATE OR REPLACE TRIGGER update_score_on_insight AFTER INSERT OR UPDATE ON public.conversation_insights
     FOR EACH ROW EXECUTE FUNCTION app.update_score_on_insight();
 
 -- What scores would become under other weights; nothing is written.
-CREATE FUNCTION app.score_preview(p_weights jsonb) RETURNS TABLE (lead_id uuid, score_now int2, score_then int2, contributions jsonb)
+CREATE OR REPLACE FUNCTION app.score_preview(p_weights jsonb) RETURNS TABLE (lead_id uuid, score_now int2, score_then int2, contributions jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT l.id, l.score,
@@ -159,7 +159,7 @@ AS $$
 $$;
 
 -- New weights: a new version, and every lead of the organization scored again. Returns how many changed.
-CREATE FUNCTION app.score_weights_set(p_weights jsonb, p_note text, p_at timestamptz) RETURNS int8
+CREATE OR REPLACE FUNCTION app.score_weights_set(p_weights jsonb, p_note text, p_at timestamptz) RETURNS int8
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE

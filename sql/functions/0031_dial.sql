@@ -5,13 +5,8 @@
 -- one attempt runs inside its tenant.
 SET LOCAL ROLE app_owner;
 
--- The carrier refuses the account itself (credentials, credit, caller id): nothing is claimed for it until then.
-ALTER TABLE public.carrier_accounts
-    ADD COLUMN trouble_until timestamptz,
-    ADD COLUMN trouble text CHECK (length(trouble) <= 500);
-
 -- The account rests for a while; the sweep wakes it, and the next refusal puts it to rest again.
-CREATE FUNCTION app.account_trouble(account uuid, detail text, rest_ms int8, at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.account_trouble(account uuid, detail text, rest_ms int8, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN
@@ -31,7 +26,7 @@ $$;
 
 -- The result of the one POST. Repeating it, or bringing it late, changes nothing that is known better by then.
 -- `result` placed | not_placed | unknown; `permanent`: refused for a reason that another try will not change.
-CREATE FUNCTION app.place_result(call_id uuid, result text, resolved_by text, request_uuid text, call_uuid text,
+CREATE OR REPLACE FUNCTION app.place_result(call_id uuid, result text, resolved_by text, request_uuid text, call_uuid text,
                                  http_status int4, detail text, permanent boolean, at timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -102,7 +97,7 @@ $$;
 
 -- The last look before the POST, in the transaction that reads the brief: what makes this dial wrong since its
 -- claim was committed? NULL: nothing. A campaign that was paused meanwhile counts here, though not at the answer.
-CREATE FUNCTION app.may_post(call_id uuid, at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION app.may_post(call_id uuid, at timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -124,12 +119,12 @@ $$;
 
 -- How long a placed call may ring before we ask what became of it, and how long a talk may last in all: the
 -- AI's part, and six times that for a human who takes over (as the transfer allows).
-CREATE FUNCTION app.ring_allowance(campaign uuid) RETURNS interval
+CREATE OR REPLACE FUNCTION app.ring_allowance(campaign uuid) RETURNS interval
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT make_interval(secs => coalesce((SELECT c.ring_timeout_s FROM public.campaigns c WHERE c.id = campaign), 60) + 15)
 $$;
-CREATE FUNCTION app.talk_allowance(campaign uuid) RETURNS interval
+CREATE OR REPLACE FUNCTION app.talk_allowance(campaign uuid) RETURNS interval
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT make_interval(secs => coalesce(
@@ -139,7 +134,7 @@ $$;
 
 -- A call found in one of the carrier's lists. `found_in` live | queued | cdr. Returns the status after it;
 -- 'other' when the sighting cannot be this attempt's.
-CREATE FUNCTION app.reconcile_presence(call_id uuid, found_in text, call_uuid text, request_uuid text,
+CREATE OR REPLACE FUNCTION app.reconcile_presence(call_id uuid, found_in text, call_uuid text, request_uuid text,
                                        initiated_at timestamptz, answered_at timestamptz, ended_at timestamptz,
                                        duration_s int4, billed_s int4, cost_micros int8, currency text, cause text,
                                        cause_code int4, source text, outcome text, disconnect_reason text,
@@ -203,7 +198,7 @@ $$;
 
 -- One complete scan (live, queued, CDR, every page, all 200) that showed nothing. A carrier clock that is off
 -- by a minute or more makes the scan worthless. Placed calls that no list knows become unknown here.
-CREATE FUNCTION app.reconcile_scan(call_id uuid, skew_ms int8, retry_ms int8, at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION app.reconcile_scan(call_id uuid, skew_ms int8, retry_ms int8, at timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 #variable_conflict use_column
@@ -233,7 +228,7 @@ $$;
 
 -- Concludes absence, if everything that §2.3-9 asks for is on record; else says what is missing. Evidence is
 -- read from the row alone: the caller's word does not count.
-CREATE FUNCTION app.reconcile_absence(call_id uuid, horizon_ms int8, scan_gap_ms int8, at timestamptz)
+CREATE OR REPLACE FUNCTION app.reconcile_absence(call_id uuid, horizon_ms int8, scan_gap_ms int8, at timestamptz)
 RETURNS TABLE (concluded boolean, why text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -273,7 +268,7 @@ $$;
 
 -- Does a call that the carrier lists belong to an attempt of ours? If not, somebody phones in our name, or the
 -- ledger lost a dial: the audit log keeps it, once per call.
-CREATE FUNCTION app.orphan_check(account uuid, call_uuid text, from_number text, to_number text,
+CREATE OR REPLACE FUNCTION app.orphan_check(account uuid, call_uuid text, from_number text, to_number text,
                                  initiated_at timestamptz, skew_ms int8, horizon_ms int8, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -302,7 +297,7 @@ SET LOCAL ROLE app_engine;
 
 -- A node says that it is there; its row is made at its first word. A node id is made anew at every start, so
 -- its epoch never has to be taken over.
-CREATE FUNCTION engine.worker_start(node uuid, node_name text, version text, public_url text, worker uuid,
+CREATE OR REPLACE FUNCTION engine.worker_start(node uuid, node_name text, version text, public_url text, worker uuid,
                                     lock_path text, at timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -316,7 +311,7 @@ AS $$
 $$;
 
 -- Returns the database's own clock, for the node to compare its own with: the one place where a clock is read.
-CREATE FUNCTION engine.heartbeat(node uuid, stopping boolean, at timestamptz) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION engine.heartbeat(node uuid, stopping boolean, at timestamptz) RETURNS timestamptz
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
     UPDATE public.nodes n
@@ -328,7 +323,7 @@ $$;
 
 -- Proof that a worker incarnation can no longer POST: its lock was taken, it signed off itself, or an operator
 -- vouches for it. The proof is written onto its live attempts, where reconcile_absence reads it. Repeatable.
-CREATE FUNCTION engine.worker_dead(worker uuid, proof text, at timestamptz) RETURNS int4
+CREATE OR REPLACE FUNCTION engine.worker_dead(worker uuid, proof text, at timestamptz) RETURNS int4
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 #variable_conflict use_column
@@ -349,7 +344,7 @@ $$;
 
 -- Leases that ran out, and placed calls older than any call can be, become outcome_unknown: asked about, never
 -- redialed. Nothing here leads back to the queue.
-CREATE FUNCTION engine.lease_sweep(slack_ms int8, at timestamptz)
+CREATE OR REPLACE FUNCTION engine.lease_sweep(slack_ms int8, at timestamptz)
 RETURNS TABLE (call_id uuid, organization_id uuid, was text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -387,7 +382,7 @@ $$;
 
 -- Attempts to ask the carrier about: the unknown ones, and live ones that have been quiet for too long. Taking
 -- a row puts its next turn retry_ms off, so several reconcilers share the work.
-CREATE FUNCTION engine.unknown_due(want int4, retry_ms int8, at timestamptz)
+CREATE OR REPLACE FUNCTION engine.unknown_due(want int4, retry_ms int8, at timestamptz)
 RETURNS TABLE (call_id uuid, organization_id uuid, status text, carrier_account_id uuid, caller_number text,
                callee_number text, intent_at timestamptz, signed_off boolean, worker_id uuid, call_sid text,
                request_uuid text)
@@ -417,7 +412,7 @@ END
 $$;
 
 -- For /metrics and alarms: how many attempts are unknown, and since when the oldest.
-CREATE FUNCTION engine.unknown_state(at timestamptz) RETURNS TABLE (unknown_calls int8, oldest_s int8, live_calls int8)
+CREATE OR REPLACE FUNCTION engine.unknown_state(at timestamptz) RETURNS TABLE (unknown_calls int8, oldest_s int8, live_calls int8)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT count(*) FILTER (WHERE l.status = 'outcome_unknown'),

@@ -74,3 +74,43 @@ EXCEPTION WHEN insufficient_privilege THEN
     NULL;
 END
 $$;
+
+SET LOCAL ROLE app_engine;
+-- Keys of the signed context, stored as the two padded blocks of HMAC so that a check is two sha256 calls.
+CREATE TABLE app.context_keys (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    inner_block bytea NOT NULL CHECK (length(inner_block) = 64),
+    outer_block bytea NOT NULL CHECK (length(outer_block) = 64),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    retired_at timestamptz,
+    UNIQUE (inner_block)
+);
+
+-- Login roles whose request.jwt.claims were verified before they reached us.
+CREATE TABLE app.claim_logins (
+    login text PRIMARY KEY
+);
+INSERT INTO app.claim_logins VALUES ('authenticator');
+
+-- One intent, as the claim gives it away.
+CREATE TYPE engine.claimed AS (call_id uuid, organization_id uuid, campaign_id uuid, lead_id uuid, queue_id uuid,
+    carrier_account_id uuid, caller_number text, callee_number text, attempt_number int4);
+
+-- A caller id and how many calls may still begin from it.
+CREATE TYPE engine.line AS (phone text, account uuid, room int4);
+RESET ROLE;
+
+SET LOCAL ROLE app_owner;
+-- reason NULL = may dial. next_change_at NULL with a reason = nothing but somebody's act changes it.
+CREATE TYPE app.verdict AS (reason text, next_change_at timestamptz, evidence jsonb);
+
+-- What is known of a call's end, whoever told it.
+CREATE TYPE app.call_end AS (
+    carrier_status text, cause text, cause_code int4, source text, answered_at timestamptz, ended_at timestamptz,
+    duration_s int4, billed_s int4, cost_micros int8, currency text, outcome text, disconnect_reason text);
+RESET ROLE;
+REVOKE ALL ON TABLE app.context_keys, app.claim_logins FROM PUBLIC, anon, authenticated, service_role;
+REVOKE ALL ON TYPE app.verdict FROM PUBLIC;
+GRANT USAGE ON TYPE app.verdict TO app_owner, app_engine;
+REVOKE ALL ON TYPE engine.line, engine.claimed FROM PUBLIC;
+GRANT USAGE ON TYPE engine.claimed TO app_worker;

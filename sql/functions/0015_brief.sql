@@ -2,7 +2,7 @@
 SET LOCAL ROLE app_owner;
 
 -- The last calls with this lead, newest first, for the model to know what was said before.
-CREATE FUNCTION app.call_history(p_organization uuid, p_lead uuid, p_but uuid) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.call_history(p_organization uuid, p_lead uuid, p_but uuid) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT coalesce(jsonb_agg(to_jsonb(h) ORDER BY h.at DESC), '[]')
@@ -14,7 +14,7 @@ AS $$
 $$;
 
 -- Seconds that the clock of a zone is ahead of UTC at a moment; NULL when the zone is not known.
-CREATE FUNCTION app.utc_offset(zone text, at timestamptz) RETURNS int4
+CREATE OR REPLACE FUNCTION app.utc_offset(zone text, at timestamptz) RETURNS int4
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT CASE WHEN app.zone_known(zone)
@@ -23,7 +23,7 @@ $$;
 
 -- lead.zone is where a time of day without a zone is meant: the lead's own, or the first of those the number may be
 -- in (zone_known false); utc_offset_s is its clock at p_at.
-CREATE FUNCTION app.call_brief(p_call uuid, p_at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.call_brief(p_call uuid, p_at timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object(

@@ -2,27 +2,27 @@
 -- append-only ledgers, and the deltas of the campaign counters. Triggers run as whoever writes.
 SET LOCAL ROLE app_owner;
 
-CREATE TRIGGER touch BEFORE UPDATE ON public.organizations FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.profiles FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.projects FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.carrier_accounts FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.phone_numbers FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.retry_policies FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.imports FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.leads FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.call_turns FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.recordings FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.agent_presence FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.agent_calls FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.analysis_jobs FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.conversation_insights FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.follow_up_tasks FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.consents FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE TRIGGER touch BEFORE UPDATE ON public.webhook_endpoints FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.organizations FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.profiles FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.projects FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.carrier_accounts FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.phone_numbers FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.retry_policies FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.imports FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.leads FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.call_turns FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.recordings FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.agent_presence FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.agent_calls FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.analysis_jobs FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.conversation_insights FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.follow_up_tasks FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.consents FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE OR REPLACE TRIGGER touch BEFORE UPDATE ON public.webhook_endpoints FOR EACH ROW EXECUTE FUNCTION app.touch();
 
 -- The automaton of a call log: may `old` become `new`?
-CREATE FUNCTION app.call_edge(old_status text, new_status text) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.call_edge(old_status text, new_status text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT CASE old_status
@@ -36,13 +36,13 @@ AS $$
 $$;
 
 -- A dial has reached the carrier when the carrier is known to have had it.
-CREATE FUNCTION app.call_reached(direction text, status text) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.call_reached(direction text, status text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT direction = 'outbound' AND status IN ('dialing', 'ringing', 'in_progress', 'transferring', 'ended')
 $$;
 
-CREATE FUNCTION app.call_logs_guard() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.call_logs_guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -64,9 +64,9 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE UPDATE ON public.call_logs FOR EACH ROW EXECUTE FUNCTION app.call_logs_guard();
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON public.call_logs FOR EACH ROW EXECUTE FUNCTION app.call_logs_guard();
 
-CREATE FUNCTION app.call_logs_count() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.call_logs_count() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -80,12 +80,12 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER count_call AFTER UPDATE OF status, transferred ON public.call_logs
+CREATE OR REPLACE TRIGGER count_call AFTER UPDATE OF status, transferred ON public.call_logs
     FOR EACH ROW WHEN (OLD.status <> NEW.status OR OLD.transferred <> NEW.transferred)
     EXECUTE FUNCTION app.call_logs_count();
 
 -- An attempt is inserted open and settled once; nothing else of it changes.
-CREATE FUNCTION app.call_attempts_guard() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.call_attempts_guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -118,10 +118,10 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON public.call_attempts FOR EACH ROW EXECUTE FUNCTION app.call_attempts_guard();
+CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE ON public.call_attempts FOR EACH ROW EXECUTE FUNCTION app.call_attempts_guard();
 
 -- A changed due time goes through the waker again; terminal rows hold no lease.
-CREATE FUNCTION app.call_queue_guard() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.call_queue_guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -139,16 +139,16 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE UPDATE ON public.call_queue FOR EACH ROW EXECUTE FUNCTION app.call_queue_guard();
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON public.call_queue FOR EACH ROW EXECUTE FUNCTION app.call_queue_guard();
 
-CREATE FUNCTION app.campaign_edge(old_status text, new_status text) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.campaign_edge(old_status text, new_status text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT (old_status, new_status) IN (('draft', 'active'), ('active', 'paused'), ('paused', 'active'),
                                         ('active', 'completed'), ('paused', 'completed'))
 $$;
 
-CREATE FUNCTION app.campaigns_guard() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.campaigns_guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -161,12 +161,12 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE UPDATE OF status, completed_reason ON public.campaigns
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE OF status, completed_reason ON public.campaigns
     FOR EACH ROW EXECUTE FUNCTION app.campaigns_guard();
 
 -- Money that a campaign spent, from the ledger that everybody writes to. Rows of another currency are kept, and
 -- count as they stand: a budget in one currency with a carrier in another is for the operator to see.
-CREATE FUNCTION app.usage_count() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.usage_count() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -179,7 +179,7 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE FUNCTION app.usage_campaign() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.usage_campaign() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -194,12 +194,12 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER campaign BEFORE INSERT OR UPDATE ON public.usage_ledger FOR EACH ROW EXECUTE FUNCTION app.usage_campaign();
-CREATE TRIGGER count_usage AFTER INSERT OR UPDATE OF cost_micros ON public.usage_ledger
+CREATE OR REPLACE TRIGGER campaign BEFORE INSERT OR UPDATE ON public.usage_ledger FOR EACH ROW EXECUTE FUNCTION app.usage_campaign();
+CREATE OR REPLACE TRIGGER count_usage AFTER INSERT OR UPDATE OF cost_micros ON public.usage_ledger
     FOR EACH ROW EXECUTE FUNCTION app.usage_count();
 
 -- A refusal is only ever lifted, by name and with a reason; then it stays as it is.
-CREATE FUNCTION app.do_not_call_guard() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.do_not_call_guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -214,9 +214,9 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE UPDATE ON public.do_not_call FOR EACH ROW EXECUTE FUNCTION app.do_not_call_guard();
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON public.do_not_call FOR EACH ROW EXECUTE FUNCTION app.do_not_call_guard();
 
-CREATE FUNCTION app.consents_guard() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.consents_guard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -228,16 +228,16 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER guard BEFORE UPDATE ON public.consents FOR EACH ROW EXECUTE FUNCTION app.consents_guard();
+CREATE OR REPLACE TRIGGER guard BEFORE UPDATE ON public.consents FOR EACH ROW EXECUTE FUNCTION app.consents_guard();
 
 -- The chain of a tenant's audit log: each digest covers the row and the digest before it.
-CREATE FUNCTION app.audit_digest(a public.audit_log) RETURNS bytea
+CREATE OR REPLACE FUNCTION app.audit_digest(a public.audit_log) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT sha256(coalesce(a.previous_digest, ''::bytea) || convert_to(concat_ws('|', a.organization_id, a.sequence,
         extract(epoch FROM a.at), a.actor, a.action, a.subject, a.subject_id, a.detail), 'UTF8'))
 $$;
-CREATE FUNCTION app.audit_chain() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.audit_chain() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -252,23 +252,23 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER chain BEFORE INSERT ON public.audit_log FOR EACH ROW EXECUTE FUNCTION app.audit_chain();
+CREATE OR REPLACE TRIGGER chain BEFORE INSERT ON public.audit_log FOR EACH ROW EXECUTE FUNCTION app.audit_chain();
 
-CREATE FUNCTION app.append_only() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.append_only() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
     RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'DW006';
 END
 $$;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION app.append_only();
-CREATE TRIGGER no_delete BEFORE DELETE ON public.do_not_call FOR EACH ROW EXECUTE FUNCTION app.append_only();
-CREATE TRIGGER no_delete BEFORE DELETE ON public.call_logs FOR EACH ROW EXECUTE FUNCTION app.append_only();
-CREATE TRIGGER no_delete BEFORE DELETE ON public.call_attempts FOR EACH ROW EXECUTE FUNCTION app.append_only();
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION app.append_only();
+CREATE OR REPLACE TRIGGER no_delete BEFORE DELETE ON public.do_not_call FOR EACH ROW EXECUTE FUNCTION app.append_only();
+CREATE OR REPLACE TRIGGER no_delete BEFORE DELETE ON public.call_logs FOR EACH ROW EXECUTE FUNCTION app.append_only();
+CREATE OR REPLACE TRIGGER no_delete BEFORE DELETE ON public.call_attempts FOR EACH ROW EXECUTE FUNCTION app.append_only();
 
 -- Each tenant, account and campaign has its row in claim_pace from the start. A newcomer begins where the least
 -- served of its peers stands, or it would take every line until it had caught up.
-CREATE FUNCTION app.claim_pace_begin() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.claim_pace_begin() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -279,8 +279,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER claim_pace AFTER INSERT ON public.organizations FOR EACH ROW EXECUTE FUNCTION app.claim_pace_begin('tenant');
-CREATE TRIGGER claim_pace AFTER INSERT ON public.carrier_accounts FOR EACH ROW EXECUTE FUNCTION app.claim_pace_begin('account');
-CREATE TRIGGER claim_pace AFTER INSERT ON public.campaigns FOR EACH ROW EXECUTE FUNCTION app.claim_pace_begin('campaign');
+CREATE OR REPLACE TRIGGER claim_pace AFTER INSERT ON public.organizations FOR EACH ROW EXECUTE FUNCTION app.claim_pace_begin('tenant');
+CREATE OR REPLACE TRIGGER claim_pace AFTER INSERT ON public.carrier_accounts FOR EACH ROW EXECUTE FUNCTION app.claim_pace_begin('account');
+CREATE OR REPLACE TRIGGER claim_pace AFTER INSERT ON public.campaigns FOR EACH ROW EXECUTE FUNCTION app.claim_pace_begin('campaign');
 
 RESET ROLE;

@@ -2,7 +2,7 @@
 SET LOCAL ROLE app_owner;
 
 -- Accounts of the tenant whose calls may still report: retired ones are kept, their last hang-ups come late.
-CREATE FUNCTION app.carrier_accounts_sealed()
+CREATE OR REPLACE FUNCTION app.carrier_accounts_sealed()
 RETURNS TABLE (id uuid, provider text, auth_id text, status text, token_sealed bytea, token_previous_sealed bytea)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
@@ -13,7 +13,7 @@ AS $$
 $$;
 
 -- A finished recording's file, relative to the data directory; no row when it is not there (any more).
-CREATE FUNCTION app.recording_file(recording_id uuid) RETURNS TABLE (path text)
+CREATE OR REPLACE FUNCTION app.recording_file(recording_id uuid) RETURNS TABLE (path text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT r.path
@@ -26,7 +26,7 @@ RESET ROLE;
 SET LOCAL ROLE app_engine;
 
 -- The newest migration applied, or NULL when something else than `dialwright migrate` brought the schema here.
-CREATE FUNCTION engine.schema_level() RETURNS int4
+CREATE OR REPLACE FUNCTION engine.schema_level() RETURNS int4
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE

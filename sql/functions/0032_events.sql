@@ -3,7 +3,7 @@
 SET LOCAL ROLE app_owner;
 
 -- One report into the inbox; false when it was there already.
-CREATE FUNCTION app.event_put(call public.call_logs, kind text, event_key text, call_uuid text, request_uuid text,
+CREATE OR REPLACE FUNCTION app.event_put(call public.call_logs, kind text, event_key text, call_uuid text, request_uuid text,
                               payload jsonb, applied boolean, anomaly boolean, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -20,7 +20,7 @@ $$;
 -- A report that cannot be about this call: it names another call than the one we know, or one that belongs to
 -- another attempt. The second dial of one attempt would show here. Anything reported of an attempt that was
 -- written off is one too: it means the horizon is too small.
-CREATE FUNCTION app.event_foreign(call public.call_logs, call_uuid text) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.event_foreign(call public.call_logs, call_uuid text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT call.status = 'not_placed'
@@ -31,7 +31,7 @@ $$;
 
 -- Every report but answer and hang-up. ring moves the call; machine marks it (send it only when a machine
 -- answered); the rest is kept. status is NULL when there is no such call.
-CREATE FUNCTION app.call_event(call_id uuid, kind text, event_key text, call_uuid text, request_uuid text,
+CREATE OR REPLACE FUNCTION app.call_event(call_id uuid, kind text, event_key text, call_uuid text, request_uuid text,
                                carrier_status text, payload jsonb, at timestamptz)
 RETURNS TABLE (applied boolean, duplicate boolean, status text, anomaly boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
@@ -76,7 +76,7 @@ $$;
 -- The person (or machine) picked up. The gate is asked once more: an opt-out, a pause or the end of the window
 -- since the claim means an apology and a hang-up, which is the caller's to say. A repeated report gets the same
 -- verdict again, with the token it brought, until the stream has come.
-CREATE FUNCTION app.call_answer(call_id uuid, event_key text, call_uuid text, request_uuid text, payload jsonb,
+CREATE OR REPLACE FUNCTION app.call_answer(call_id uuid, event_key text, call_uuid text, request_uuid text, payload jsonb,
                                 token_hash bytea, token_expires timestamptz, at timestamptz)
 RETURNS TABLE (verdict text, reason text, status text, duplicate boolean, anomaly boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
@@ -148,7 +148,7 @@ $$;
 
 -- The end, in one transaction: inbox, call log, journal, queue with its retry, counters, analysis job, outbox.
 -- `outcome` and `disconnect_reason` are the carrier room's reading of the cause.
-CREATE FUNCTION app.call_hangup(call_id uuid, event_key text, call_uuid text, request_uuid text, carrier_status text,
+CREATE OR REPLACE FUNCTION app.call_hangup(call_id uuid, event_key text, call_uuid text, request_uuid text, carrier_status text,
                                 cause text, cause_code int4, source text, answered_at timestamptz, ended_at timestamptz,
                                 duration_s int4, billed_s int4, cost_micros int8, currency text, outcome text,
                                 disconnect_reason text, payload jsonb, at timestamptz)
@@ -209,7 +209,7 @@ SET LOCAL ROLE app_engine;
 
 -- The media socket's token, once, while its call lives. The token comes before the tenant is known. From here on
 -- the call may last.
-CREATE FUNCTION engine.media_token_take(token_hash bytea, at timestamptz)
+CREATE OR REPLACE FUNCTION engine.media_token_take(token_hash bytea, at timestamptz)
 RETURNS TABLE (call_id uuid, organization_id uuid, call_uuid text)
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$

@@ -3,7 +3,7 @@ SET LOCAL ROLE app_owner;
 
 -- Enrols leads of the tenant: those named, or those of an import, or all. Returns how many were new. The campaign
 -- is held open meanwhile; a completed one takes nobody.
-CREATE FUNCTION app.enqueue_leads(p_campaign uuid, p_leads uuid[], p_import uuid, p_priority int4, p_at timestamptz) RETURNS int8
+CREATE OR REPLACE FUNCTION app.enqueue_leads(p_campaign uuid, p_leads uuid[], p_import uuid, p_priority int4, p_at timestamptz) RETURNS int8
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -28,7 +28,7 @@ $$;
 
 -- Compare and set. Cancelling while calls are live pauses the campaign and lets them end; engine.complete_campaigns
 -- then completes it.
-CREATE FUNCTION app.campaign_transition(p_campaign uuid, p_from text, p_to text, p_reason text, p_at timestamptz)
+CREATE OR REPLACE FUNCTION app.campaign_transition(p_campaign uuid, p_from text, p_to text, p_reason text, p_at timestamptz)
 RETURNS TABLE (changed boolean, status text, refusal text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -77,7 +77,7 @@ END
 $$;
 
 -- Queue rows that failed for a reason somebody has now cured. Runs in triggers of what cures.
-CREATE FUNCTION app.requeue_cured(p_organization uuid, p_phone text, p_region text, p_reasons text[], p_at timestamptz) RETURNS int8
+CREATE OR REPLACE FUNCTION app.requeue_cured(p_organization uuid, p_phone text, p_region text, p_reasons text[], p_at timestamptz) RETURNS int8
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -94,16 +94,23 @@ BEGIN
     RETURN cured;
 END
 $$;
-CREATE FUNCTION app.consent_cures() RETURNS trigger
+-- Consents arrive by the thousand when a list is read in: what they cure is looked up once per statement, and not
+-- at all where nothing waits for a consent.
+CREATE OR REPLACE FUNCTION app.consent_cures() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
-    PERFORM app.requeue_cured(NEW.organization_id, NEW.phone_e164, NULL, '{consent_missing}', NEW.granted_at);
+    IF EXISTS (SELECT FROM public.call_queue q
+                WHERE q.organization_id = (SELECT n.organization_id FROM came n LIMIT 1)
+                  AND q.status = 'failed' AND q.last_error = 'consent_missing') THEN
+        PERFORM app.requeue_cured(n.organization_id, n.phone_e164, NULL, '{consent_missing}', n.granted_at) FROM came n;
+    END IF;
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER cures AFTER INSERT ON public.consents FOR EACH ROW EXECUTE FUNCTION app.consent_cures();
-CREATE FUNCTION app.region_cures() RETURNS trigger
+CREATE OR REPLACE TRIGGER cures AFTER INSERT ON public.consents REFERENCING NEW TABLE AS came
+    FOR EACH STATEMENT EXECUTE FUNCTION app.consent_cures();
+CREATE OR REPLACE FUNCTION app.region_cures() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -113,8 +120,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER cures AFTER INSERT OR UPDATE ON public.region_enablements FOR EACH ROW EXECUTE FUNCTION app.region_cures();
-CREATE FUNCTION app.lead_cures() RETURNS trigger
+CREATE OR REPLACE TRIGGER cures AFTER INSERT OR UPDATE ON public.region_enablements FOR EACH ROW EXECUTE FUNCTION app.region_cures();
+CREATE OR REPLACE FUNCTION app.lead_cures() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -123,13 +130,13 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER cures AFTER UPDATE OF timezone, zones, region, residence_region, archived_at ON public.leads
+CREATE OR REPLACE TRIGGER cures AFTER UPDATE OF timezone, zones, region, residence_region, archived_at ON public.leads
     FOR EACH ROW WHEN ((OLD.timezone, OLD.zones, OLD.region, OLD.residence_region, OLD.archived_at)
                        IS DISTINCT FROM (NEW.timezone, NEW.zones, NEW.region, NEW.residence_region, NEW.archived_at))
     EXECUTE FUNCTION app.lead_cures();
 
 -- What the counters must be, from the rows they count; at rest engine.fold_counters has made them equal.
-CREATE VIEW app.campaign_counters_derived WITH (security_invoker = true) AS
+CREATE OR REPLACE VIEW app.campaign_counters_derived WITH (security_invoker = true) AS
 SELECT c.organization_id, c.id AS campaign_id, calls.total_calls, calls.transferred_calls, tries.answered_calls,
        said.sentiment_count, said.sentiment_sum, round(said.sentiment_sum / nullif(said.sentiment_count, 0), 3) AS avg_sentiment_score,
        spent.spent_micros
@@ -149,7 +156,7 @@ RESET ROLE;
 SET LOCAL ROLE app_engine;
 
 -- Folds the deltas in; one session at a time, others leave it to that one. Returns how many campaigns changed.
-CREATE FUNCTION engine.fold_counters(p_at timestamptz) RETURNS int4
+CREATE OR REPLACE FUNCTION engine.fold_counters(p_at timestamptz) RETURNS int4
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -184,7 +191,7 @@ $$;
 
 -- Why a campaign is over, if it is: what was decided before, its last day (which ends last at UTC-12), its money, or
 -- nobody left to dial. A campaign that never had a lead waits for one.
-CREATE FUNCTION engine.campaign_over(c public.campaigns, p_at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION engine.campaign_over(c public.campaigns, p_at timestamptz) RETURNS text
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT CASE
@@ -200,7 +207,7 @@ AS $$
 $$;
 
 -- Completes every campaign that is over, each once; calls that live are waited for.
-CREATE FUNCTION engine.complete_campaigns(p_at timestamptz)
+CREATE OR REPLACE FUNCTION engine.complete_campaigns(p_at timestamptz)
 RETURNS TABLE (organization_id uuid, campaign_id uuid, reason text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$

@@ -7,7 +7,7 @@
 SET LOCAL ROLE app_owner;
 
 -- UUIDv7: 48 bits of milliseconds, then random; keys made later sort later.
-CREATE FUNCTION app.uuid7() RETURNS uuid
+CREATE OR REPLACE FUNCTION app.uuid7() RETURNS uuid
 LANGUAGE sql VOLATILE PARALLEL SAFE
 AS $$
     SELECT encode(set_bit(set_bit(
@@ -16,7 +16,7 @@ AS $$
                        FROM 1 FOR 6), 52, 1), 53, 1), 'hex')::uuid
 $$;
 
-CREATE FUNCTION app.touch() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -28,24 +28,8 @@ $$;
 RESET ROLE;
 SET LOCAL ROLE app_engine;
 
--- Keys of the signed context, stored as the two padded blocks of HMAC so that a check is two sha256 calls.
-CREATE TABLE app.context_keys (
-    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    inner_block bytea NOT NULL CHECK (length(inner_block) = 64),
-    outer_block bytea NOT NULL CHECK (length(outer_block) = 64),
-    created_at timestamptz NOT NULL DEFAULT now(),
-    retired_at timestamptz,
-    UNIQUE (inner_block)
-);
-
--- Login roles whose request.jwt.claims were verified before they reached us.
-CREATE TABLE app.claim_logins (
-    login text PRIMARY KEY
-);
-INSERT INTO app.claim_logins VALUES ('authenticator');
-
 -- Stores the current key and retires the others after the grace in seconds (contexts in flight stay valid).
-CREATE FUNCTION app.context_key_set(key bytea, grace_s int4 DEFAULT 60) RETURNS uuid
+CREATE OR REPLACE FUNCTION app.context_key_set(key bytea, grace_s int4 DEFAULT 60) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -73,7 +57,7 @@ END
 $$;
 
 -- What a signature over "organization.expiry" must be, for each key that still counts.
-CREATE FUNCTION app.context_valid(context text) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.context_valid(context text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -100,7 +84,7 @@ $$;
 
 -- The tenant of this transaction, or NULL, and NULL matches no row. Policies compare with
 -- (SELECT app.active_org()), a scalar, so that it runs once per statement.
-CREATE FUNCTION app.active_org() RETURNS uuid
+CREATE OR REPLACE FUNCTION app.active_org() RETURNS uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -134,7 +118,6 @@ END
 $$;
 
 RESET ROLE;
-REVOKE ALL ON TABLE app.context_keys, app.claim_logins FROM PUBLIC, anon, authenticated, service_role;
 REVOKE ALL ON FUNCTION app.context_key_set(bytea, int4), app.context_valid(text) FROM PUBLIC, anon, authenticated, service_role;
 REVOKE ALL ON FUNCTION app.touch() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.context_key_set(bytea, int4) TO app_owner;
@@ -144,7 +127,7 @@ GRANT EXECUTE ON FUNCTION app.active_org() TO app_owner, authenticated;
 -- One call per new tenant table: forced row-level security, equality with one scalar, nothing for the
 -- public roles beyond reading one's own rows. `clients` names the columns that authenticated may read
 -- ('*' all, '' none: secrets and machinery).
-CREATE FUNCTION app.protect(target regclass, clients text DEFAULT '*') RETURNS void
+CREATE OR REPLACE FUNCTION app.protect(target regclass, clients text DEFAULT '*') RETURNS void
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -166,7 +149,7 @@ $$;
 
 -- The same for tables that belong to the platform: everybody of the system may read reference data
 -- (readable), only app_engine sees machinery.
-CREATE FUNCTION app.protect_platform(target regclass, readable boolean) RETURNS void
+CREATE OR REPLACE FUNCTION app.protect_platform(target regclass, readable boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN

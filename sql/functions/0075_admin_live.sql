@@ -4,7 +4,7 @@ SET LOCAL ROLE app_owner;
 
 -- Asks the gate, and when it has no objection that lasts, puts the lead of this number first in the campaign's queue.
 -- reason: why not, with the moment it can next change; `was` is the queue row as it stood, for live_withdraw.
-CREATE FUNCTION app.live_enrol(campaign text, phone text, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.live_enrol(campaign text, phone text, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -54,7 +54,7 @@ END
 $$;
 
 -- Where it stands: the queue row, and the first attempt after the one that was there before.
-CREATE FUNCTION app.live_follow(queue uuid, after_attempt int4) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.live_follow(queue uuid, after_attempt int4) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object(
@@ -77,7 +77,7 @@ $$;
 
 -- The test is over, or nobody claimed it: the row goes back to what it was. A callback that was promised in the call
 -- stays; so does a retry of somebody who was waiting to be called anyway.
-CREATE FUNCTION app.live_withdraw(queue uuid, was jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.live_withdraw(queue uuid, was jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE

@@ -4,7 +4,7 @@
 SET LOCAL ROLE app_owner;
 
 -- The tenant of this transaction, or an error that says what is wrong.
-CREATE FUNCTION app.org_required() RETURNS uuid
+CREATE OR REPLACE FUNCTION app.org_required() RETURNS uuid
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -18,7 +18,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.audit_put(actor text, action text, subject text, subject_id uuid, detail jsonb, at timestamptz)
+CREATE OR REPLACE FUNCTION app.audit_put(actor text, action text, subject text, subject_id uuid, detail jsonb, at timestamptz)
 RETURNS void
 LANGUAGE sql SET search_path = ''
 AS $$
@@ -27,7 +27,7 @@ AS $$
 $$;
 
 -- Only the members of `doc` that `allowed` names, without the nulls.
-CREATE FUNCTION app.json_pick(doc jsonb, allowed text[]) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.json_pick(doc jsonb, allowed text[]) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = ''
 AS $$
     SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}')
@@ -35,7 +35,7 @@ AS $$
      WHERE e.key = ANY (allowed) AND e.value <> 'null'
 $$;
 
-CREATE FUNCTION app.change_row(what text, key text, id uuid, change text, actor text, doc jsonb, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.change_row(what text, key text, id uuid, change text, actor text, doc jsonb, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.org_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.org_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -73,7 +73,7 @@ END
 $$;
 
 -- token_sealed arrives as hex, sealed by the caller for the id it names; without it the stored one stays.
-CREATE FUNCTION app.carrier_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.carrier_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -107,14 +107,14 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.carrier_find(account_name text) RETURNS TABLE (id uuid, auth_id text, token_sealed bytea)
+CREATE OR REPLACE FUNCTION app.carrier_find(account_name text) RETURNS TABLE (id uuid, auth_id text, token_sealed bytea)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT a.id, a.auth_id, a.auth_token_sealed FROM public.carrier_accounts a
      WHERE a.organization_id = (SELECT app.active_org()) AND a.name = account_name
 $$;
 
-CREATE FUNCTION app.number_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.number_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -154,7 +154,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.agent_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.agent_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -204,7 +204,7 @@ END
 $$;
 
 -- An organization's word that it may phone a country.
-CREATE FUNCTION app.region_put(country text, actor text, note text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.region_put(country text, actor text, note text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -228,7 +228,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.retry_policy_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.retry_policy_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -253,7 +253,7 @@ END
 $$;
 
 -- By id or by name among those not archived.
-CREATE FUNCTION app.campaign_find(name_or_id text) RETURNS uuid
+CREATE OR REPLACE FUNCTION app.campaign_find(name_or_id text) RETURNS uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -270,7 +270,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.campaign_numbers_put(campaign uuid, phones jsonb) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.campaign_numbers_put(campaign uuid, phones jsonb) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -300,7 +300,7 @@ END
 $$;
 
 -- The settings of a campaign; its status moves by campaign_act alone.
-CREATE FUNCTION app.campaign_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -369,7 +369,7 @@ RESET ROLE;
 SET LOCAL ROLE app_engine;
 
 -- The organization with that slug; without a slug the only one there is.
-CREATE FUNCTION engine.organization_find(wanted text) RETURNS TABLE (id uuid, slug text, name text, organizations int4)
+CREATE OR REPLACE FUNCTION engine.organization_find(wanted text) RETURNS TABLE (id uuid, slug text, name text, organizations int4)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT o.id, o.slug, o.name, count(*) OVER ()::int4
@@ -378,7 +378,7 @@ AS $$
      ORDER BY o.created_at LIMIT 1
 $$;
 
-CREATE FUNCTION engine.organization_create(new_slug text, new_name text) RETURNS TABLE (id uuid, created boolean)
+CREATE OR REPLACE FUNCTION engine.organization_create(new_slug text, new_name text) RETURNS TABLE (id uuid, created boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 #variable_conflict use_column

@@ -2,7 +2,7 @@
 SET LOCAL ROLE app_owner;
 
 -- Nobody who asked not to be called stays in a queue. Rows being dialed are stopped by the gate at answer.
-CREATE FUNCTION app.dnc_stop_queue(phone text, campaign uuid, at timestamptz) RETURNS int4
+CREATE OR REPLACE FUNCTION app.dnc_stop_queue(phone text, campaign uuid, at timestamptz) RETURNS int4
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -20,7 +20,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.dnc_put(phone text, campaign text, why text, words text, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.dnc_put(phone text, campaign text, why text, words text, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -39,7 +39,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.dnc_listing(of_phone text, want int4) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.dnc_listing(of_phone text, want int4) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object('entries', coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.added_at DESC, e.id DESC), '[]'),
@@ -55,7 +55,7 @@ AS $$
 $$;
 
 -- An audited act. Rows that the refusal had ended may be dialed again where their campaign still runs.
-CREATE FUNCTION app.dnc_lift(phone text, why text, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.dnc_lift(phone text, why text, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -76,7 +76,7 @@ END
 $$;
 
 -- Consent needs evidence; the table refuses an empty object.
-CREATE FUNCTION app.consent_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.consent_put(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -103,7 +103,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.consent_listing(of_phone text, want int4) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.consent_listing(of_phone text, want int4) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object('consents', coalesce(jsonb_agg(to_jsonb(k) ORDER BY k.granted_at DESC, k.id), '[]'))
@@ -114,7 +114,7 @@ AS $$
              ORDER BY c.granted_at DESC, c.id LIMIT want) k
 $$;
 
-CREATE FUNCTION app.consent_revoke(phone text, of_scope text, why text, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.consent_revoke(phone text, of_scope text, why text, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -130,7 +130,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.agent_listing() RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.agent_listing() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object('agents', coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'email', p.email,
@@ -142,7 +142,7 @@ AS $$
 $$;
 
 -- available or offline, by the agent's name or email. An agent in a call is left to the call.
-CREATE FUNCTION app.agent_state(who text, wanted text, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.agent_state(who text, wanted text, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -173,7 +173,7 @@ END
 $$;
 
 -- What `doctor` can see from inside one tenant.
-CREATE FUNCTION app.tenant_check(at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.tenant_check(at timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object(
@@ -191,7 +191,7 @@ AS $$
 $$;
 
 -- A set-up file: every part of it, or, when one is refused, none.
-CREATE FUNCTION app.setup_apply(doc jsonb, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.setup_apply(doc jsonb, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -233,7 +233,7 @@ RESET ROLE;
 SET LOCAL ROLE app_engine;
 
 -- What `doctor` can see of the whole: server, clock, roles, tables without forced row-level security, nodes.
-CREATE FUNCTION engine.platform_check(at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.platform_check(at timestamptz) RETURNS jsonb
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object(

@@ -3,24 +3,21 @@
 -- one tenant in tenant functions and the tenant named by its parameters in the claim.
 SET LOCAL ROLE app_owner;
 
--- reason NULL = may dial. next_change_at NULL with a reason = nothing but somebody's act changes it.
-CREATE TYPE app.verdict AS (reason text, next_change_at timestamptz, evidence jsonb);
-
-CREATE FUNCTION app.verdict(reason text, next_change_at timestamptz DEFAULT NULL, evidence jsonb DEFAULT '{}') RETURNS app.verdict
+CREATE OR REPLACE FUNCTION app.verdict(reason text, next_change_at timestamptz DEFAULT NULL, evidence jsonb DEFAULT '{}') RETURNS app.verdict
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT row(reason, next_change_at, evidence)::app.verdict
 $$;
 
 -- Names of a business are compared by their letters and digits.
-CREATE FUNCTION app.same_seller(a text, b text) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.same_seller(a text, b text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT regexp_replace(lower(a), '[^[:alnum:]]', '', 'g') = regexp_replace(lower(b), '[^[:alnum:]]', '', 'g')
 $$;
 
 -- Minor units to millionths of the currency.
-CREATE FUNCTION app.minor_to_micros(amount int8, currency text) RETURNS int8
+CREATE OR REPLACE FUNCTION app.minor_to_micros(amount int8, currency text) RETURNS int8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT amount * CASE WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 1000000
@@ -29,7 +26,7 @@ AS $$
 $$;
 
 -- The number of calls that may begin within a span of time, so that no span of it ever sees more: (n, span).
-CREATE FUNCTION app.pace(per_second float8, OUT calls int4, OUT span interval)
+CREATE OR REPLACE FUNCTION app.pace(per_second float8, OUT calls int4, OUT span interval)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT greatest(1, floor(per_second))::int4, make_interval(secs => greatest(1, floor(per_second)) / per_second)
@@ -37,7 +34,7 @@ $$;
 
 -- Pauses: one switch for the platform, a tenant, a campaign, a number of ours or a number we phone. A pause that is
 -- dated a little ahead by another machine's clock counts already.
-CREATE FUNCTION app.gate_pauses(p_organization uuid, p_campaign uuid, p_from text, p_to text, p_at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION app.gate_pauses(p_organization uuid, p_campaign uuid, p_from text, p_to text, p_at timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 BEGIN
@@ -50,7 +47,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.gate_dnc(p_organization uuid, p_campaign uuid, p_phone text) RETURNS app.verdict
+CREATE OR REPLACE FUNCTION app.gate_dnc(p_organization uuid, p_campaign uuid, p_phone text) RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -70,7 +67,7 @@ END
 $$;
 
 -- The strictest consent that the laws ask for, and whether it is on file at that moment.
-CREATE FUNCTION app.gate_consent(c public.campaigns, p_seller text, p_phone text, laws jsonb, p_at timestamptz) RETURNS app.verdict
+CREATE OR REPLACE FUNCTION app.gate_consent(c public.campaigns, p_seller text, p_phone text, laws jsonb, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -104,7 +101,7 @@ END
 $$;
 
 -- Dates, weekdays, hours and holidays, in every zone the lead may be in.
-CREATE FUNCTION app.gate_window(c public.campaigns, zones text[], laws jsonb, p_at timestamptz) RETURNS app.verdict
+CREATE OR REPLACE FUNCTION app.gate_window(c public.campaigns, zones text[], laws jsonb, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -141,7 +138,7 @@ $$;
 
 -- Caps per phone number across campaigns, spacing, and no second call while one may be live. Counted: dials that
 -- rang or may have.
-CREATE FUNCTION app.gate_number(o public.organizations, p_phone text, laws jsonb, p_self uuid, p_at timestamptz) RETURNS app.verdict
+CREATE OR REPLACE FUNCTION app.gate_number(o public.organizations, p_phone text, laws jsonb, p_self uuid, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -181,7 +178,7 @@ END
 $$;
 
 -- Budget, caller id, lines and calls per second of account and campaign.
-CREATE FUNCTION app.gate_pace(c public.campaigns, p_from text, p_self uuid, p_at timestamptz) RETURNS app.verdict
+CREATE OR REPLACE FUNCTION app.gate_pace(c public.campaigns, p_from text, p_self uuid, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -234,7 +231,7 @@ END
 $$;
 
 -- Has the campaign spent its budget, deltas that are not yet folded in included?
-CREATE FUNCTION app.budget_spent(c public.campaigns) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.budget_spent(c public.campaigns) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 BEGIN
@@ -246,7 +243,7 @@ END
 $$;
 
 -- What concerns the person: country, kind of number, refusals, consent, attempts, window, caps of the number.
-CREATE FUNCTION app.gate_person(c public.campaigns, o public.organizations, l public.leads, p_self uuid, p_at timestamptz)
+CREATE OR REPLACE FUNCTION app.gate_person(c public.campaigns, o public.organizations, l public.leads, p_self uuid, p_at timestamptz)
 RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
@@ -302,7 +299,7 @@ $$;
 
 -- May this campaign dial this lead from this number at this moment? p_self: a call log to leave out of the counts.
 -- p_paced: lines, calls per second and budget were just counted by the claim, under its lock.
-CREATE FUNCTION app.gate(p_organization uuid, p_campaign uuid, p_lead uuid, p_from text, p_at timestamptz,
+CREATE OR REPLACE FUNCTION app.gate(p_organization uuid, p_campaign uuid, p_lead uuid, p_from text, p_at timestamptz,
                          p_self uuid DEFAULT NULL, p_paced boolean DEFAULT false) RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
@@ -339,7 +336,7 @@ $$;
 
 -- Asked again when the phone is answered: what may have changed since it was dialed. A paused campaign drains, so its
 -- ringing calls may be answered; a dial pause may not wait.
-CREATE FUNCTION app.gate_at_answer(p_call uuid, p_at timestamptz) RETURNS app.verdict
+CREATE OR REPLACE FUNCTION app.gate_at_answer(p_call uuid, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -381,7 +378,7 @@ $$;
 
 -- The second time: nothing becomes an outbound call that the gate refuses, whoever writes it. The only other way in
 -- is a row rebuilt after the fact, for a dial that the carrier has already made.
-CREATE FUNCTION app.call_logs_gate() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.call_logs_gate() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -423,12 +420,12 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE FUNCTION app.number_lock(p_organization uuid, p_phone text) RETURNS int8
+CREATE OR REPLACE FUNCTION app.number_lock(p_organization uuid, p_phone text) RETURNS int8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT hashtextextended(p_organization::text || p_phone, 7)
 $$;
-CREATE TRIGGER gate BEFORE INSERT ON public.call_logs FOR EACH ROW EXECUTE FUNCTION app.call_logs_gate();
+CREATE OR REPLACE TRIGGER gate BEFORE INSERT ON public.call_logs FOR EACH ROW EXECUTE FUNCTION app.call_logs_gate();
 
 RESET ROLE;
 DO $$
@@ -445,5 +442,3 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE ALL ON TYPE app.verdict FROM PUBLIC;
-GRANT USAGE ON TYPE app.verdict TO app_owner, app_engine;

@@ -2,7 +2,7 @@
 SET LOCAL ROLE app_owner;
 
 -- What a campaign lacks before it may start; empty when it is ready. Shown by `campaign status` too.
-CREATE FUNCTION app.campaign_lacks(campaign uuid) RETURNS text[]
+CREATE OR REPLACE FUNCTION app.campaign_lacks(campaign uuid) RETURNS text[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -41,7 +41,7 @@ END
 $$;
 
 -- start, pause, resume, cancel. Answers {campaign, from, to} or {refused: why}.
-CREATE FUNCTION app.campaign_act(name_or_id text, act text, actor text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_act(name_or_id text, act text, actor text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -81,7 +81,7 @@ END
 $$;
 
 -- Where a campaign stands: cheap enough to be asked every second.
-CREATE FUNCTION app.campaign_status(name_or_id text, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_status(name_or_id text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -122,7 +122,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.campaign_listing() RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_listing() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object('campaigns', coalesce(jsonb_agg(jsonb_build_object('campaign', c.name, 'id', c.id, 'status', c.status,
@@ -135,7 +135,7 @@ AS $$
 $$;
 
 -- One line per outcome of the newest attempt of each lead; a lead without one shows why it waits or stopped.
-CREATE FUNCTION app.campaign_outcomes(target uuid) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_outcomes(target uuid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT coalesce(jsonb_object_agg(o.outcome, o.leads), '{}')
@@ -152,7 +152,7 @@ AS $$
              GROUP BY 1) o
 $$;
 
-CREATE FUNCTION app.campaign_funnel(target uuid) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_funnel(target uuid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT jsonb_build_object(
@@ -180,7 +180,7 @@ AS $$
 $$;
 
 -- The calls most worth reading: one of each kind of ending first, then by length.
-CREATE FUNCTION app.campaign_calls(target uuid, want int4) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_calls(target uuid, want int4) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT coalesce(jsonb_agg(to_jsonb(c) - 'kind_rank' ORDER BY c.kind_rank, c.duration DESC, c.id), '[]')
@@ -205,7 +205,7 @@ AS $$
              ORDER BY kind_rank, l.duration DESC, l.id LIMIT want) c
 $$;
 
-CREATE FUNCTION app.campaign_tasks(target uuid) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_tasks(target uuid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', f.id, 'lead', d.name, 'phone', d.phone_e164, 'task_type', f.task_type, 'title', f.title,
@@ -216,7 +216,7 @@ AS $$
      WHERE f.organization_id = app.org_required() AND f.campaign_id = target
 $$;
 
-CREATE FUNCTION app.campaign_report(name_or_id text, calls int4, at timestamptz) RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.campaign_report(name_or_id text, calls int4, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE

@@ -3,7 +3,7 @@ SET LOCAL ROLE app_engine;
 
 -- Jobs to work on now, held for the lease. A job whose worker died is taken again when its lease ran out, at
 -- most max_tries times in all. Tenants take turns; delay_ms lets stragglers of the transcript arrive.
-CREATE FUNCTION engine.analysis_take(worker uuid, want int4, lease_s int4, delay_ms int8, at timestamptz)
+CREATE OR REPLACE FUNCTION engine.analysis_take(worker uuid, want int4, lease_s int4, delay_ms int8, at timestamptz)
 RETURNS TABLE (job_id uuid, organization_id uuid, call_id uuid, tries int4)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -47,7 +47,7 @@ RESET ROLE;
 SET LOCAL ROLE app_owner;
 
 -- What the analysis needs to know of the call beside its words. No row: no such call.
-CREATE FUNCTION app.analysis_call(call_id uuid)
+CREATE OR REPLACE FUNCTION app.analysis_call(call_id uuid)
 RETURNS TABLE (duration_s int4, ended_at timestamptz, zone text, campaign_name text, description text, opted_out boolean,
                disconnect_reason text, disposition text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
@@ -62,7 +62,7 @@ AS $$
 $$;
 
 -- Its words, in order; what the AI said and nobody heard is left out.
-CREATE FUNCTION app.analysis_turns(call_id uuid)
+CREATE OR REPLACE FUNCTION app.analysis_turns(call_id uuid)
 RETURNS TABLE (turn_id uuid, speaker text, body text, cut boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
@@ -74,7 +74,7 @@ AS $$
 $$;
 
 -- Tokens and money of one try; a try that failed was billed too.
-CREATE FUNCTION app.analysis_bill(job public.analysis_jobs, usage jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION app.analysis_bill(job public.analysis_jobs, usage jsonb) RETURNS void
 LANGUAGE sql SET search_path = ''
 AS $$
     INSERT INTO public.usage_ledger (organization_id, campaign_id, call_log_id, source, item_key, model, tokens, cost_micros)
@@ -87,7 +87,7 @@ $$;
 
 -- One task of the analysis. The same reason on the same call never makes two, and neither do two reasons for
 -- the same kind of work: a callback that was booked in the talk is not recommended once more.
-CREATE FUNCTION app.follow_up_put(call public.call_logs, task jsonb, insight_at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.follow_up_put(call public.call_logs, task jsonb, insight_at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -110,7 +110,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION app.insight_put(call public.call_logs, i jsonb, model text, at timestamptz) RETURNS int4
+CREATE OR REPLACE FUNCTION app.insight_put(call public.call_logs, i jsonb, model text, at timestamptz) RETURNS int4
 LANGUAGE sql SET search_path = ''
 AS $$
     INSERT INTO public.conversation_insights AS n (organization_id, call_log_id, lead_id, campaign_id, too_short,
@@ -141,7 +141,7 @@ $$;
 -- The result of a job, in one transaction: insight (its triggers keep history, label, copies and score), the
 -- call's summary and raw analysis, tasks, bill, outbox, job. False: the job is no longer this worker's, and
 -- nothing changed. insight.too_short ends the job as such.
-CREATE FUNCTION app.insight_store(job_id uuid, worker uuid, insight jsonb, analysis jsonb, tasks jsonb, usage jsonb,
+CREATE OR REPLACE FUNCTION app.insight_store(job_id uuid, worker uuid, insight jsonb, analysis jsonb, tasks jsonb, usage jsonb,
                                   model text, at timestamptz, OUT stored boolean, OUT tasks_made int4)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -189,7 +189,7 @@ $$;
 
 -- A try that came to nothing. retry_at NULL, or no tries left: failed for good. The status that it has now;
 -- NULL when the job is no longer this worker's.
-CREATE FUNCTION app.analysis_fail(job_id uuid, worker uuid, error text, usage jsonb, retry_at timestamptz, at timestamptz)
+CREATE OR REPLACE FUNCTION app.analysis_fail(job_id uuid, worker uuid, error text, usage jsonb, retry_at timestamptz, at timestamptz)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -217,7 +217,7 @@ END
 $$;
 
 -- Asks for a call to be analysed (again): a person's wish, or a new schema.
-CREATE FUNCTION app.analysis_again(call_id uuid, at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.analysis_again(call_id uuid, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 BEGIN

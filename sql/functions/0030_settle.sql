@@ -7,7 +7,7 @@ SET LOCAL ROLE app_owner;
 
 -- attempt_count is derived: dials of the job that reached the carrier or may have. Recounting, where adding
 -- one would drift when an unknown turns out not placed, or a webhook overtakes the carrier's answer.
-CREATE FUNCTION app.count_attempts() RETURNS trigger
+CREATE OR REPLACE FUNCTION app.count_attempts() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -19,16 +19,16 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER count_attempts AFTER UPDATE OF status ON public.call_logs
+CREATE OR REPLACE TRIGGER count_attempts AFTER UPDATE OF status ON public.call_logs
     FOR EACH ROW WHEN (NEW.queue_id IS NOT NULL
         AND (OLD.status IN ('reserved', 'not_placed')) <> (NEW.status IN ('reserved', 'not_placed')))
     EXECUTE FUNCTION app.count_attempts();
-CREATE TRIGGER count_adopted AFTER INSERT ON public.call_logs
+CREATE OR REPLACE TRIGGER count_adopted AFTER INSERT ON public.call_logs
     FOR EACH ROW WHEN (NEW.queue_id IS NOT NULL AND NEW.status NOT IN ('reserved', 'not_placed'))
     EXECUTE FUNCTION app.count_attempts();
 
 -- Something that must not happen did: kept beside the call, counted by the caller, read by people.
-CREATE FUNCTION app.incident(call public.call_logs, what text, detail jsonb, at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION app.incident(call public.call_logs, what text, detail jsonb, at timestamptz) RETURNS void
 LANGUAGE sql SET search_path = ''
 AS $$
     INSERT INTO public.call_events (organization_id, call_log_id, source, kind, event_key, payload, applied, anomaly,
@@ -38,7 +38,7 @@ AS $$
 $$;
 
 -- The readable transcript: one line a turn, what was never heard left out, what was cut off marked.
-CREATE FUNCTION app.transcript(call_id uuid) RETURNS text
+CREATE OR REPLACE FUNCTION app.transcript(call_id uuid) RETURNS text
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT string_agg(
@@ -51,7 +51,7 @@ $$;
 
 -- The first moment from `at` on at which the caps per number across campaigns (the organization's and the law's,
 -- whichever is lower) let it be phoned once more, counting the dials made so far.
-CREATE FUNCTION app.caps_opening(organization uuid, number text, laws jsonb, at timestamptz) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION app.caps_opening(organization uuid, number text, laws jsonb, at timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -78,7 +78,7 @@ $$;
 -- The first moment from `due` on at which window, dates and the caps per number let this lead be phoned, as far
 -- as is known now; closed_by says what moved it. Other verdicts (paused, no line, budget) are the claim's
 -- business. Closed for good, or until somebody changes a setting: due stays, and the gate will say why.
-CREATE FUNCTION app.retry_opening(organization uuid, campaign uuid, lead uuid, number text, due timestamptz,
+CREATE OR REPLACE FUNCTION app.retry_opening(organization uuid, campaign uuid, lead uuid, number text, due timestamptz,
                                   OUT opens_at timestamptz, OUT closed_by text)
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
@@ -113,7 +113,7 @@ $$;
 
 -- Whether the lead is tried again after this attempt, and when. Reads the rows as they are after the attempt's
 -- end was written, so attempt_count includes it.
-CREATE FUNCTION app.retry_plan(call public.call_logs, outcome text, permanent boolean, at timestamptz,
+CREATE OR REPLACE FUNCTION app.retry_plan(call public.call_logs, outcome text, permanent boolean, at timestamptz,
                                OUT will_retry boolean, OUT next_retry_at timestamptz, OUT reason text)
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
@@ -185,7 +185,7 @@ END
 $$;
 
 -- The waits of a campaign that names no policy: the column default of retry_policies, said once here for SQL.
-CREATE FUNCTION app.default_waits() RETURNS jsonb
+CREATE OR REPLACE FUNCTION app.default_waits() RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = ''
 AS $$
     SELECT '{"busy": [1800, 7200], "no_answer": [7200, 86400], "voicemail": [86400], "failed": [1800, 7200],
@@ -194,7 +194,7 @@ $$;
 
 -- Settles journal and queue for a call log that has just become ended or not_placed. The second caller finds
 -- the journal settled and changes nothing.
-CREATE FUNCTION app.settle(call public.call_logs, outcome text, permanent boolean, at timestamptz,
+CREATE OR REPLACE FUNCTION app.settle(call public.call_logs, outcome text, permanent boolean, at timestamptz,
                            OUT will_retry boolean, OUT next_retry_at timestamptz)
 LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -247,14 +247,9 @@ BEGIN
 END
 $$;
 
--- What is known of a call's end, whoever told it.
-CREATE TYPE app.call_end AS (
-    carrier_status text, cause text, cause_code int4, source text, answered_at timestamptz, ended_at timestamptz,
-    duration_s int4, billed_s int4, cost_micros int8, currency text, outcome text, disconnect_reason text);
-
 -- Our words for how the attempt came out. A person who answered stays "answered", whatever ended the call;
 -- a machine does not count as a person, and a talk that we refused to hold was no talk.
-CREATE FUNCTION app.end_outcome(call public.call_logs, fact app.call_end) RETURNS text
+CREATE OR REPLACE FUNCTION app.end_outcome(call public.call_logs, fact app.call_end) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = ''
 AS $$
     SELECT CASE
@@ -266,7 +261,7 @@ AS $$
         ELSE 'answered' END
 $$;
 
-CREATE FUNCTION app.end_reason(call public.call_logs, fact app.call_end, outcome text) RETURNS text
+CREATE OR REPLACE FUNCTION app.end_reason(call public.call_logs, fact app.call_end, outcome text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = ''
 AS $$
     SELECT CASE
@@ -281,7 +276,7 @@ AS $$
 $$;
 
 -- Ends a live call: final columns of the log, then the settlement. The caller holds the row's lock.
-CREATE FUNCTION app.finish_call(call public.call_logs, fact app.call_end, known_by text, at timestamptz,
+CREATE OR REPLACE FUNCTION app.finish_call(call public.call_logs, fact app.call_end, known_by text, at timestamptz,
                                 OUT outcome text, OUT will_retry boolean, OUT next_retry_at timestamptz)
 LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -325,7 +320,7 @@ END
 $$;
 
 -- The carrier's price of a call, once.
-CREATE FUNCTION app.carrier_cost(call public.call_logs) RETURNS void
+CREATE OR REPLACE FUNCTION app.carrier_cost(call public.call_logs) RETURNS void
 LANGUAGE sql SET search_path = ''
 AS $$
     INSERT INTO public.usage_ledger (organization_id, campaign_id, call_log_id, source, item_key, seconds, cost_micros,

@@ -6,14 +6,8 @@
 -- tenants' rows at its end, taken in one order.
 SET LOCAL ROLE app_engine;
 
-CREATE TYPE engine.claimed AS (call_id uuid, organization_id uuid, campaign_id uuid, lead_id uuid, queue_id uuid,
-    carrier_account_id uuid, caller_number text, callee_number text, attempt_number int4);
-
--- A caller id and how many calls may still begin from it.
-CREATE TYPE engine.line AS (phone text, account uuid, room int4);
-
 -- Calls that may begin now on an account: lines, unknown outcomes, calls per second.
-CREATE FUNCTION engine.account_room(a public.carrier_accounts, p_at timestamptz) RETURNS int4
+CREATE OR REPLACE FUNCTION engine.account_room(a public.carrier_accounts, p_at timestamptz) RETURNS int4
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -36,7 +30,7 @@ END
 $$;
 
 -- The same for a campaign.
-CREATE FUNCTION engine.campaign_room(c public.campaigns, p_at timestamptz) RETURNS int4
+CREATE OR REPLACE FUNCTION engine.campaign_room(c public.campaigns, p_at timestamptz) RETURNS int4
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
@@ -60,7 +54,7 @@ $$;
 
 -- The caller ids of a campaign whose accounts this session could lock, each with its room; an account's room is
 -- shared by its numbers and counted down by the caller.
-CREATE FUNCTION engine.claim_lines(c public.campaigns, p_at timestamptz, OUT lines engine.line[], OUT rooms jsonb)
+CREATE OR REPLACE FUNCTION engine.claim_lines(c public.campaigns, p_at timestamptz, OUT lines engine.line[], OUT rooms jsonb)
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -92,7 +86,7 @@ END
 $$;
 
 -- Which line phones this lead: always the same one while it has room, so that a person sees one number. 0 = none.
-CREATE FUNCTION engine.pick_line(lines engine.line[], rooms jsonb, p_lead uuid) RETURNS int4
+CREATE OR REPLACE FUNCTION engine.pick_line(lines engine.line[], rooms jsonb, p_lead uuid) RETURNS int4
 LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
 DECLARE
@@ -115,7 +109,7 @@ END
 $$;
 
 -- Rows whose time has come become ready. Cheap when there are none.
-CREATE FUNCTION engine.wake(p_organization uuid, p_campaign uuid, p_at timestamptz, p_most int4) RETURNS int4
+CREATE OR REPLACE FUNCTION engine.wake(p_organization uuid, p_campaign uuid, p_at timestamptz, p_most int4) RETURNS int4
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
@@ -134,7 +128,7 @@ $$;
 
 -- Puts a blocked row back, so that it does not stand before others: until the moment its reason can change, or
 -- for good when nothing but somebody's act changes it.
-CREATE FUNCTION engine.claim_defer(q public.call_queue, v app.verdict, p_at timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION engine.claim_defer(q public.call_queue, v app.verdict, p_at timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
@@ -147,7 +141,7 @@ END
 $$;
 
 -- Writes the intent: call log (which runs the gate again), journal entry, queue row in processing.
-CREATE FUNCTION engine.claim_write(q public.call_queue, c public.campaigns, l engine.line, p_phone text, seen jsonb,
+CREATE OR REPLACE FUNCTION engine.claim_write(q public.call_queue, c public.campaigns, l engine.line, p_phone text, seen jsonb,
     p_node uuid, p_worker uuid, p_until timestamptz, p_timeline int8, p_at timestamptz) RETURNS engine.claimed
 LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -171,7 +165,7 @@ END
 $$;
 
 -- The history this server writes: after a failover it is another one.
-CREATE FUNCTION engine.timeline() RETURNS int8
+CREATE OR REPLACE FUNCTION engine.timeline() RETURNS int8
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
     SELECT ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int8
@@ -179,7 +173,7 @@ $$;
 
 -- The gate's word on one row. closed remembers, for the zones and countries of leads seen before, that they are
 -- closed and until when: a list of a million leads in a zone that sleeps is put aside quickly.
-CREATE FUNCTION engine.claim_verdict(c public.campaigns, l public.leads, p_from text, p_place text, closed jsonb, p_at timestamptz)
+CREATE OR REPLACE FUNCTION engine.claim_verdict(c public.campaigns, l public.leads, p_from text, p_place text, closed jsonb, p_at timestamptz)
 RETURNS app.verdict
 LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -202,7 +196,7 @@ $$;
 
 -- Up to p_want calls of one campaign. Ends early when the campaign or its accounts have no room; looks at a bounded
 -- number of rows.
-CREATE FUNCTION engine.claim_campaign(p_organization uuid, p_campaign uuid, p_want int4, p_node uuid, p_worker uuid,
+CREATE OR REPLACE FUNCTION engine.claim_campaign(p_organization uuid, p_campaign uuid, p_want int4, p_node uuid, p_worker uuid,
     p_until timestamptz, p_at timestamptz) RETURNS SETOF engine.claimed
 LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -273,7 +267,7 @@ $$;
 
 -- Campaigns that have something due, the least served first: by tenant, then within the tenant, each with its share
 -- of what is wanted. One that was idle or blocked for long does not take everything until it has caught up.
-CREATE FUNCTION engine.claim_plan(p_want int4, p_at timestamptz)
+CREATE OR REPLACE FUNCTION engine.claim_plan(p_want int4, p_at timestamptz)
 RETURNS TABLE (organization_id uuid, campaign_id uuid, quota int4, tenant_at float8, campaign_at float8, tenant_weight int4,
                campaign_weight int4)
 LANGUAGE plpgsql STABLE SET search_path = ''
@@ -313,7 +307,7 @@ END
 $$;
 
 -- Up to p_want calls, each with its intent written. The caller may act on them once the commit is acknowledged.
-CREATE FUNCTION engine.claim(p_node uuid, p_worker uuid, p_want int4, p_at timestamptz, p_lease_ms int8)
+CREATE OR REPLACE FUNCTION engine.claim(p_node uuid, p_worker uuid, p_want int4, p_at timestamptz, p_lease_ms int8)
 RETURNS SETOF engine.claimed
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 AS $$
@@ -360,7 +354,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION engine.serve(served jsonb, scope text, organization uuid, scope_id uuid, since float8, got int4, weight int4) RETURNS jsonb
+CREATE OR REPLACE FUNCTION engine.serve(served jsonb, scope text, organization uuid, scope_id uuid, since float8, got int4, weight int4) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
 DECLARE
@@ -384,6 +378,4 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE ALL ON TYPE engine.line, engine.claimed FROM PUBLIC;
-GRANT USAGE ON TYPE engine.claimed TO app_worker;
 GRANT EXECUTE ON FUNCTION engine.claim(uuid, uuid, int4, timestamptz, int8) TO app_worker;

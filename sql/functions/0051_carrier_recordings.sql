@@ -2,14 +2,8 @@
 -- durable job, served from our own disk. The carrier's URL is public to whoever has it, so it is not what we keep.
 SET LOCAL ROLE app_owner;
 
-ALTER TABLE public.recordings
-    ADD COLUMN carrier_url text CHECK (length(carrier_url) <= 2000),
-    ADD COLUMN fetch_tries int4 NOT NULL DEFAULT 0,
-    ADD COLUMN next_fetch_at timestamptz;
-CREATE INDEX recordings_to_fetch ON public.recordings (next_fetch_at) WHERE status = 'recording' AND carrier_url IS NOT NULL;
-
 -- The carrier says that a recording is ready at its side. Safe to repeat.
-CREATE FUNCTION app.recording_announced(call_id uuid, event_key text, carrier_recording text, from_url text, duration_ms int8,
+CREATE OR REPLACE FUNCTION app.recording_announced(call_id uuid, event_key text, carrier_recording text, from_url text, duration_ms int8,
                                         payload jsonb, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -34,7 +28,7 @@ END
 $$;
 
 -- Fetched: our file and our URL take the place of the carrier's.
-CREATE FUNCTION app.recording_fetched(recording uuid, path text, url text, bytes int8, at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.recording_fetched(recording uuid, path text, url text, bytes int8, at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
@@ -57,7 +51,7 @@ END
 $$;
 
 -- Not had this time: again later (1, 2, 4 … 60 minutes), given up after ten tries.
-CREATE FUNCTION app.recording_missed(recording uuid, at timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION app.recording_missed(recording uuid, at timestamptz) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
     UPDATE public.recordings r
@@ -73,7 +67,7 @@ RESET ROLE;
 SET LOCAL ROLE app_engine;
 
 -- Takes recordings that are due, and holds them for the lease, so that two nodes do not fetch one.
-CREATE FUNCTION engine.recordings_due(want int4, at timestamptz, lease_s int4)
+CREATE OR REPLACE FUNCTION engine.recordings_due(want int4, at timestamptz, lease_s int4)
 RETURNS TABLE (organization_id uuid, recording_id uuid, call_log_id uuid, carrier_url text, started_at timestamptz)
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
