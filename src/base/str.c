@@ -257,9 +257,27 @@ size_t str_utf8_step(struct str s)
     return s.len == 0 ? 0 : utf8_step((const unsigned char *)s.p, s.len);
 }
 
+/* How many bytes at the front are ASCII for sure: whole words of them, as most of what we read is. */
+static size_t ascii_words(struct str s)
+{
+    size_t n = 0;
+
+    for (uint64_t word = 0; n + sizeof word <= s.len; n += sizeof word) {
+        memcpy(&word, s.p + n, sizeof word);
+        if ((word & UINT64_C(0x8080808080808080)) != 0) {
+            break;
+        }
+    }
+    return n;
+}
+
 bool str_is_utf8(struct str s)
 {
     while (s.len > 0) {
+        s = str_skip(s, ascii_words(s));
+        if (s.len == 0) {
+            break;
+        }
         size_t step = str_utf8_step(s);
         if (step == 0) {
             return false;

@@ -155,3 +155,23 @@ Test(str, utf8)
         cr_expect_eq(str_is_utf8(str_of(rows[i].text)), rows[i].ok, "row %zu", i);
     }
 }
+
+/* One byte that is not ASCII at every place of a longer text, where words end and between. */
+Test(str, utf8_at_every_place)
+{
+    for (size_t len = 1; len <= 40; len++) {
+        for (size_t at = 0; at < len; at++) {
+            char text[41];
+
+            memset(text, 'a', len);
+            cr_expect(str_is_utf8(str_make(text, len)));
+            text[at] = '\xff';
+            cr_expect_not(str_is_utf8(str_make(text, len)), "%zu of %zu", at, len);
+            text[at] = '\xc3';
+            if (at + 1 < len) {
+                text[at + 1] = '\xa9';
+            }
+            cr_expect_eq(str_is_utf8(str_make(text, len)), at + 1 < len, "%zu of %zu", at, len);
+        }
+    }
+}
