@@ -1,6 +1,6 @@
 /* media_bench.c -- the media bridge under load: CPU a frame, frames lost, added latency, memory a call.
  *
- *   bench_media [--calls N] [--max] [--seconds S] [--json]
+ *   bench_media [--calls N] [--max] [--poll] [--seconds S] [--json]
  *
  * One row a number of calls, all through one media loop in a process of its own, 50 frames a second
  * each way; beside it the same traffic through a bare relay. us_per_frame is the CPU time of the
@@ -37,6 +37,7 @@
 struct row {
     size_t calls;
     bool relay;
+    bool poll_only;
     bool clean;
     double us_per_frame;
     double core_percent_per_call;
@@ -100,7 +101,8 @@ static int64_t own_cpu_us(void)
 /* --- children --------------------------------------------------------------------------------- */
 
 /* The model's port is sent once the generator has it: the child must be forked before the loop is. */
-static struct child fork_bridge(size_t calls, const char *data_dir, int *model_port_fd)
+static struct child fork_bridge(size_t calls, bool poll_only, const char *data_dir,
+                                int *model_port_fd)
 {
     int ready[2];
     int stop[2];
@@ -114,7 +116,7 @@ static struct child fork_bridge(size_t calls, const char *data_dir, int *model_p
         uint16_t model_port = 0;
         (void)close(stop[1]);
         if (read(model[0], &model_port, sizeof model_port) == sizeof model_port) {
-            subject_bridge(model_port, calls, data_dir, ready[1], stop[0]);
+            subject_bridge(model_port, calls, poll_only, data_dir, ready[1], stop[0]);
         }
         _exit(1);
     }
@@ -260,7 +262,7 @@ static void row_run(struct row *row, int64_t seconds, const char *data_dir)
     int model_port_fd = -1;
     int(*ours)[2] = xcalloc(row->calls, sizeof *ours);
     struct child c = row->relay ? fork_relay(row->calls, ours)
-                                : fork_bridge(row->calls, data_dir, &model_port_fd);
+                                : fork_bridge(row->calls, row->poll_only, data_dir, &model_port_fd);
     struct loop *loop = loop_new(LOOP_REAL);
     struct generator *g = generator_new(loop, row->calls);
     if (!row->relay) {
@@ -318,6 +320,7 @@ struct options {
     int64_t calls;
     int64_t seconds;
     bool max;
+    bool poll_only;
     bool json;
 };
 
@@ -326,6 +329,8 @@ static bool options_read(int argc, char **argv, struct options *o)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             o->json = true;
+        } else if (strcmp(argv[i], "--poll") == 0) {
+            o->poll_only = true;
         } else if (strcmp(argv[i], "--max") == 0) {
             o->max = true;
         } else if (strcmp(argv[i], "--calls") == 0 && i + 1 < argc) {
@@ -367,7 +372,8 @@ int main(int argc, char **argv)
 {
     struct options o = {.calls = 200, .seconds = 5};
     if (!options_read(argc, argv, &o)) {
-        (void)fprintf(stderr, "usage: bench_media [--calls N] [--max] [--seconds S] [--json]\n");
+        (void)fprintf(stderr,
+                      "usage: bench_media [--calls N] [--max] [--poll] [--seconds S] [--json]\n");
         return 2;
     }
     struct rlimit files = {0};
@@ -391,6 +397,7 @@ int main(int argc, char **argv)
     size_t max_calls = 0;
     uint64_t lost_at_max = 0;
     for (size_t i = 0; i < count; i++) {
+        rows[i].poll_only = o.poll_only;
         row_run(&rows[i], o.seconds, data_dir);
         if (!rows[i].relay && i > 0 && rows[i].calls > 1) {
             rows[i].kib_per_call =

@@ -101,8 +101,8 @@ static void on_stop(uv_poll_t *poll, int status, int events)
     _exit(0);
 }
 
-void subject_bridge(uint16_t model_port, size_t calls, const char *data_dir, int ready_fd,
-                    int stop_fd)
+void subject_bridge(uint16_t model_port, size_t calls, bool poll_only, const char *data_dir,
+                    int ready_fd, int stop_fd)
 {
     static const struct http_route routes[] = {{"GET", "/media/{no}", 0, on_media}};
     static char url[64];
@@ -120,6 +120,7 @@ void subject_bridge(uint16_t model_port, size_t calls, const char *data_dir, int
                            .transcribe_model = "bench",
                            .data_dir = data_dir,
                            .media_loops = 1,
+                           .poll_only = poll_only,
                            .calls_max = calls};
     struct desk_store store = {on_write, &s};
     struct desk_hooks hooks = {.arg = &s};

@@ -11,9 +11,9 @@
 
 #include <stdint.h>
 
-/* Writes its port to ready_fd once it listens; leaves when stop_fd is closed. */
-void subject_bridge(uint16_t model_port, size_t calls, const char *data_dir, int ready_fd,
-                    int stop_fd) NORETURN;
+/* Writes its port to ready_fd once it listens; leaves when stop_fd is closed. poll_only: no io_uring. */
+void subject_bridge(uint16_t model_port, size_t calls, bool poll_only, const char *data_dir,
+                    int ready_fd, int stop_fd) NORETURN;
 /* pairs: carrier side and model side of each call. */
 void subject_relay(const int (*pairs)[2], size_t calls, int ready_fd, int stop_fd) NORETURN;
 

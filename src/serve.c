@@ -288,6 +288,7 @@ static int open_calls(struct serve *s)
         .data_dir = set->data_dir,
         .media_loops = (size_t)set->media_loops,
         .calls_max = (size_t)set->calls_max,
+        .poll_only = set->io_uring == 0,
         .warm_max_ms = set->carrier_queue_ms + set->ring_timeout_s * 1000 + WARM_SLACK_MS,
     };
     struct desk_store store = serve_desk_store(s);

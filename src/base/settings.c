@@ -55,6 +55,7 @@ static const struct setting settings_table[] = {
     TEXT("DIALWRIGHT_DATA_DIR", KIND_TEXT, data_dir, "/var/lib/dialwright", "Daemon", "Recordings, journal, locks."),
     TEXT("DIALWRIGHT_LOG_LEVEL", KIND_LOG_LEVEL, log_level, "info", "Daemon", "error, warn, info or debug."),
     NUMBER("DIALWRIGHT_MEDIA_LOOPS", media_loops, "threads", 1, 64, "1", "Daemon", "Media loops: one per core is enough."),
+    NUMBER("DIALWRIGHT_IO_URING", io_uring, "", 0, 1, "1", "Daemon", "1: media sockets go through io_uring where the kernel allows it (6.1 or newer); 0: never."),
     NUMBER("DIALWRIGHT_CALLS_MAX", calls_max, "calls", 1, 10000, "200", "Daemon", "Calls at once on this node."),
     TEXT("DIALWRIGHT_NODE_NAME", KIND_TEXT, node_name, "node-1", "Daemon", "This node's name in the database; one per host."),
 

@@ -24,6 +24,7 @@ struct settings {
     char *data_dir;
     char *log_level;
     int64_t media_loops; /* threads */
+    int64_t io_uring;    /* 0: media sockets are polled */
     int64_t calls_max;   /* per node */
     char *node_name;
     /* carrier */

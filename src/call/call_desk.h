@@ -40,6 +40,7 @@ struct call_env {
     const char *data_dir;
     size_t media_loops; /* threads; 0: calls live on the control loop (simulation, tests) */
     size_t calls_max;
+    bool poll_only;      /* sockets do not go through io_uring, even where the kernel has it */
     int64_t warm_max_ms; /* prepared, and no stream for so long: given up; 0: never */
 };
 

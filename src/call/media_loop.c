@@ -174,13 +174,6 @@ static void on_down(void *message, void *arg)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void *on_thread(void *arg)
-{
-    struct media_loop *m = arg;
-    loop_run(m->loop);
-    return NULL;
-}
-
 int media_loop_open(struct media_loop **out, uint32_t index, struct loop *loop,
                     const struct call_env *env, struct mailbox *up)
 {
@@ -245,11 +238,25 @@ void media_loop_close(struct media_loop **m_p)
     drop(m);
 }
 
+/* Sockets that the kernel works for belong to the thread that handed them over: they end on it. */
+static void *on_thread(void *arg)
+{
+    struct media_loop *m = arg;
+
+    loop_run(m->loop);
+    end_calls(m);
+    loop_free(&m->loop);
+    return NULL;
+}
+
 int media_loop_start(struct media_loop **out, uint32_t index, const struct call_env *env,
                      struct mailbox *up)
 {
     struct media_loop *m = NULL;
     int err = media_loop_open(&m, index, loop_new(LOOP_REAL), env, up);
+    if (err == 0 && !env->poll_only) {
+        loop_use_ring(m->loop);
+    }
     err = err == 0 ? -pthread_create(&m->thread, NULL, on_thread, m) : err;
     if (err < 0) {
         struct loop *loop = m->loop;
@@ -269,8 +276,6 @@ void media_loop_stop(struct media_loop **m_p)
     struct media_loop *m = GIVE(*m_p);
     loop_stop(m->loop);
     (void)pthread_join(m->thread, NULL);
-    end_calls(m);
-    loop_free(&m->loop);
     drop(m);
 }
 

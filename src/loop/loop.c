@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "loop/loop_priv.h"
+#include "loop/ring.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,7 +36,11 @@ struct loop {
     bool is_virtual;
     bool running;  /* inside a turn: only there may the time be kept */
     bool one_turn; /* loop_run_once(): something that fired is enough for one turn */
+    bool turned;   /* and it did */
+    bool no_wait;  /* loop_run_once(, false) */
     bool closing;
+    bool ring_wanted;
+    struct ring *ring;
     int64_t now_us;  /* 0: not read in this turn yet */
     int64_t wall_us; /* the same */
     int64_t virtual_now_us;
@@ -59,7 +64,7 @@ static void run_calls(struct loop *loop, struct list *calls)
     }
 }
 
-static void forget_time(struct loop *loop)
+void loop_forget_time(struct loop *loop)
 {
     loop->now_us = 0;
     loop->wall_us = 0;
@@ -67,7 +72,7 @@ static void forget_time(struct loop *loop)
 
 static void on_prepare(uv_prepare_t *handle)
 {
-    forget_time(handle->data);
+    loop_forget_time(handle->data);
 }
 
 static void on_check(uv_check_t *handle)
@@ -82,6 +87,14 @@ static void on_check(uv_check_t *handle)
 static void on_idle(uv_idle_t *handle)
 {
     (void)handle; /* that it is active is all it does */
+}
+
+void loop_turned(struct loop *loop)
+{
+    loop->turned = loop->one_turn;
+    if (loop->one_turn && !loop->closing) {
+        uv_idle_start(&loop->idle, on_idle); /* libuv 1.44 would go on to wait in the same turn */
+    }
 }
 
 static void on_wake(uv_async_t *handle)
@@ -116,10 +129,8 @@ static void fire_due(struct loop *loop)
 static void on_timer(uv_timer_t *handle)
 {
     struct loop *loop = handle->data;
-    forget_time(loop);
-    if (loop->one_turn && !loop->closing) {
-        uv_idle_start(&loop->idle, on_idle); /* libuv 1.44 would go on to wait in the same turn */
-    }
+    loop_forget_time(loop);
+    loop_turned(loop);
     fire_due(loop);
     loop_timers_changed(loop);
 }
@@ -174,6 +185,7 @@ void loop_free(struct loop **loop_p)
     while (!list_empty(&loop->deferred)) {
         run_calls(loop, &loop->deferred);
     }
+    ring_free(&loop->ring);
     loop->closing = true;
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_close((uv_handle_t *)&loop->prepare, NULL);
@@ -209,7 +221,7 @@ static bool virtual_turn(struct loop *loop)
 static int real_turns(struct loop *loop, uv_run_mode mode)
 {
     assert(!loop->running); /* no nested loops */
-    forget_time(loop);
+    loop_forget_time(loop);
     loop->running = true;
     int more = uv_run(&loop->uv, mode);
     loop->running = false;
@@ -251,8 +263,12 @@ bool loop_run_once(struct loop *loop, bool wait)
         return virtual_turn(loop) || loop->heap.count > 0;
     }
     loop->one_turn = true;
+    loop->turned = false;
+    loop->no_wait = !wait;
     (void)real_turns(loop, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     loop->one_turn = false;
+    loop->turned = false;
+    loop->no_wait = false;
     if (list_empty(&loop->deferred)) {
         uv_idle_stop(&loop->idle);
     }
@@ -314,6 +330,12 @@ void loop_advance(struct loop *loop, int64_t us)
     atomic_store(&loop->stopping, false);
 }
 
+void loop_oversleep(struct loop *loop, int64_t us)
+{
+    assert(loop->is_virtual && us >= 0);
+    virtual_move(loop, loop->virtual_now_us + us);
+}
+
 static struct call *call_new(loop_fn *fn, void *arg)
 {
     struct call *call = xzalloc(sizeof *call);
@@ -358,9 +380,36 @@ bool loop_is_virtual(const struct loop *loop)
     return loop->is_virtual;
 }
 
+void loop_use_ring(struct loop *loop)
+{
+    loop->ring_wanted = !loop->is_virtual;
+}
+
+struct ring *loop_ring(struct loop *loop)
+{
+    if (loop->ring_wanted && loop->ring == NULL && ring_new(&loop->ring, loop) < 0) {
+        loop->ring_wanted = false; /* the kernel's no stays a no */
+    }
+    return loop->ring;
+}
+
 uv_loop_t *loop_uv(struct loop *loop)
 {
     return &loop->uv;
+}
+
+/* libuv counts in whole milliseconds: to wake before the one in which it fires would be to wake twice. */
+int64_t loop_wait_us(struct loop *loop)
+{
+    if (loop->turned || loop->no_wait || !list_empty(&loop->deferred) ||
+        loop->uv.closing_handles != NULL || atomic_load(&loop->stopping)) {
+        return 0;
+    }
+    if (loop->heap.count == 0) {
+        return -1;
+    }
+    int64_t due_ms = (loop->heap.items[1]->due_us + US_PER_MS - 1) / US_PER_MS;
+    return i64_max(0, due_ms * US_PER_MS - clock_mono_us());
 }
 
 struct timer_heap *loop_timers(struct loop *loop)

@@ -15,6 +15,7 @@
 #include <uv.h>
 
 struct loop;
+struct ring;
 typedef void loop_fn(void *arg);
 
 enum loop_clock { LOOP_REAL, LOOP_VIRTUAL };
@@ -29,12 +30,19 @@ int64_t loop_now_us(const struct loop *loop);
 int64_t loop_wall_us(const struct loop *loop);
 void loop_set_wall(struct loop *loop, int64_t wall_us); /* LOOP_VIRTUAL only */
 void loop_advance(struct loop *loop, int64_t us);       /* LOOP_VIRTUAL only: runs what falls due */
+/* LOOP_VIRTUAL only: time passes and nothing runs, as for a process that was stopped. What fell due
+ * meanwhile is late, and runs at the next turn. May be called by what runs on the loop. */
+void loop_oversleep(struct loop *loop, int64_t us);
 void loop_defer(struct loop *loop, loop_fn *fn,
                 void *arg); /* runs later in this or the next turn */
 /* From any thread: fn runs on the loop. -EBUSY when LIMIT_MAILBOX calls wait already. For things with
  * no mailbox of their own; messages between rooms go through a mailbox. */
 int loop_post(struct loop *loop, loop_fn *fn, void *arg) MUST_USE;
 bool loop_is_virtual(const struct loop *loop);
+/* Sockets of this loop go through io_uring where the kernel has it (ring.h); said before it runs. */
+void loop_use_ring(struct loop *loop);
+/* The loop's, made when first asked for, on its own thread; NULL: poll. */
+struct ring *loop_ring(struct loop *loop);
 uv_loop_t *loop_uv(struct loop *loop); /* for src/loop, src/net and src/store only */
 
 #endif

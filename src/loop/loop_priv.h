@@ -14,6 +14,10 @@ struct timer_heap {
     uint64_t order; /* of the next one started */
 };
 
+void loop_forget_time(struct loop *loop); /* the time read so far in this turn is old */
+void loop_turned(struct loop *loop); /* enough for loop_run_once(): it need not wait for more */
+/* How long the loop may wait now: 0 not at all, -1 until something happens. */
+int64_t loop_wait_us(struct loop *loop);
 struct timer_heap *loop_timers(struct loop *loop);
 void loop_happened(struct loop *loop);       /* something ran: a virtual loop takes another turn */
 void loop_timers_changed(struct loop *loop); /* the first one may be another now */

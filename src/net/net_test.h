@@ -14,6 +14,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,6 +27,16 @@ struct peer {
     struct buf in;
     bool ended; /* the other side closed */
 };
+
+/* Every test of a socket runs twice: over the poll, and over io_uring where the kernel has it. */
+static inline struct loop *test_loop(void)
+{
+    struct loop *loop = loop_new(LOOP_REAL);
+    if (getenv("NET_TEST_RING") != NULL) {
+        loop_use_ring(loop);
+    }
+    return loop;
+}
 
 static inline void peer_readable(uv_poll_t *poll, int status, int events)
 {

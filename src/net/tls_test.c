@@ -200,7 +200,7 @@ static void open_world(struct world *w, const char *scheme, const char *san, boo
 {
     *w = (struct world){0};
     server_start(&w->server, san, trusted);
-    w->loop = loop_new(LOOP_REAL);
+    w->loop = test_loop();
     w->client = http_client_new(w->loop, NULL);
     snprintf(w->url, sizeof w->url, "%s://127.0.0.1:%u/x", scheme, w->server.port);
 }

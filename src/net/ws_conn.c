@@ -4,7 +4,9 @@
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "base/limits.h"
+#include "loop/ring.h"
 #include "loop/timer.h"
+#include "net/ws_frame.h"
 #include "net/ws_priv.h"
 
 #include <errno.h>
@@ -15,10 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <wslay/wslay.h>
 
 #define CONTROL_BYTES_MAX 125 /* RFC 6455 section 5.5 */
-#define HEADER_BYTES_MAX  14
 #define READ_BYTES        (16 * 1024)
 #define READS_A_TURN      16
 #define KEEP_BYTES        (64 * 1024) /* a buffer that grew past this is given back when empty */
@@ -46,16 +46,21 @@ struct ws_poll {
 struct ws_conn {
     struct loop *loop;
     struct ws_wire wire;
-    struct ws_poll *poll;
+    struct ws_poll *poll; /* NULL: the ring tells */
     int poll_events;
+    bool listening;
+    void (*release)(void *); /* for the ring; the poll has its own */
+    void *release_arg;
     enum ws_role role;
     enum ws_state state;
     size_t message_max;
     struct ws_handlers handlers;
 
-    wslay_frame_context_ptr frames;
-    struct str feed;     /* what wslay may take */
-    uint64_t frame_left; /* payload bytes of the running frame still to come */
+    char head[WS_HEADER_BYTES_MAX]; /* of a frame whose header is not whole yet */
+    size_t head_len;
+    bool in_frame;
+    struct ws_header frame; /* the running one */
+    uint64_t frame_left;    /* payload bytes of it still to come */
     bool in_message;
     bool binary;
     size_t fragments;
@@ -87,15 +92,21 @@ static bool reading(const struct ws_conn *c);
 
 /* --- the wire over a plain descriptor --- */
 
-static ssize_t fd_read(void *self, void *p, size_t size)
+ssize_t ws_wire_read(const struct ws_wire *wire, void *p, size_t size)
 {
-    ssize_t got = recv((int)(intptr_t)self, p, size, 0);
+    if (wire->ring != NULL) {
+        return ring_read(wire->ring, p, size);
+    }
+    ssize_t got = recv(wire->fd, p, size, 0);
     return got < 0 ? -errno : got;
 }
 
-static ssize_t fd_write(void *self, const void *p, size_t size)
+ssize_t ws_wire_write(const struct ws_wire *wire, const void *p, size_t size)
 {
-    ssize_t done = send((int)(intptr_t)self, p, size, MSG_NOSIGNAL);
+    if (wire->ring != NULL) {
+        return ring_write(wire->ring, p, size);
+    }
+    ssize_t done = send(wire->fd, p, size, MSG_NOSIGNAL);
     return done < 0 ? -errno : done;
 }
 
@@ -123,6 +134,7 @@ static void close_wire(struct ws_conn *c)
         poll->conn = NULL;
         uv_close((uv_handle_t *)&poll->handle, on_poll_closed); /* out of epoll at once */
     }
+    ring_close(&c->wire.ring, c->release, c->release_arg); /* lets go in the kernel's own time */
     if (c->wire.fd >= 0) {
         c->wire.fd = -1;
         c->wire.close(c->wire.self);
@@ -134,7 +146,6 @@ static void destroy(struct ws_conn *c)
     timer_stop(&c->soon);
     timer_stop(&c->deadline);
     close_wire(c);
-    wslay_frame_context_free(c->frames);
     buf_fini(&c->message);
     buf_fini(&c->early);
     buf_fini(&c->out);
@@ -199,43 +210,9 @@ static void mask_next(struct ws_conn *c, uint8_t mask[4])
     c->mask_at = (c->mask_at + 4) % sizeof c->masks;
 }
 
-static void mask_payload(uint8_t *p, size_t size, const uint8_t mask[4])
-{
-    uint64_t wide;
-    uint32_t narrow;
-    size_t i = 0;
-    memcpy(&narrow, mask, 4);
-    wide = (uint64_t)narrow << 32 | narrow;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, p + i, 8);
-        word ^= wide;
-        memcpy(p + i, &word, 8);
-    }
-    for (; i < size; i++) {
-        p[i] ^= mask[i % 4];
-    }
-}
-
-static size_t write_header(uint8_t *h, uint8_t opcode, size_t size, bool masked)
-{
-    size_t n = 2;
-    uint8_t mask_bit = masked ? 0x80 : 0;
-    h[0] = (uint8_t)(0x80u | opcode); /* one frame is one message */
-    if (size < 126) {
-        h[1] = (uint8_t)(mask_bit | size);
-        return n;
-    }
-    size_t digits = size <= UINT16_MAX ? 2 : 8;
-    h[1] = (uint8_t)(mask_bit | (digits == 2 ? 126u : 127u));
-    for (size_t i = 0; i < digits; i++) {
-        h[n++] = (uint8_t)((uint64_t)size >> (8 * (digits - 1 - i)));
-    }
-    return n;
-}
-
 /* Header and payload are built where they are sent from, and leave in one write. */
-static int add_frame(struct ws_conn *c, uint8_t opcode, const struct str *parts, size_t count)
+static int add_frame(struct ws_conn *c, enum ws_opcode opcode, const struct str *parts,
+                     size_t count)
 {
     size_t size = 0;
     for (size_t i = 0; i < count; i++) {
@@ -248,17 +225,16 @@ static int add_frame(struct ws_conn *c, uint8_t opcode, const struct str *parts,
         c->out_sent = 0;
     }
     uint8_t *at =
-        size > OUT_BYTES_MAX ? NULL : (uint8_t *)buf_reserve(&c->out, size + HEADER_BYTES_MAX);
+        size > OUT_BYTES_MAX ? NULL : (uint8_t *)buf_reserve(&c->out, size + WS_HEADER_BYTES_MAX);
     if (at == NULL) {
         return -ENOBUFS;
     }
+    uint8_t mask[4];
     bool masked = c->role == WS_CLIENT;
-    size_t head = write_header(at, opcode, size, masked);
-    uint8_t *mask = at + head;
     if (masked) {
         mask_next(c, mask);
-        head += 4;
     }
+    size_t head = ws_header_write(at, opcode, size, masked ? mask : NULL);
     uint8_t *payload = at + head;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].len > 0) {
@@ -267,7 +243,7 @@ static int add_frame(struct ws_conn *c, uint8_t opcode, const struct str *parts,
         }
     }
     if (masked) {
-        mask_payload(at + head, size, mask);
+        ws_mask(at + head, size, mask, 0);
     }
     buf_commit(&c->out, head + size);
     return 0;
@@ -278,7 +254,8 @@ size_t ws_unsent(const struct ws_conn *c)
     return c->out.len - c->out_sent;
 }
 
-static int send_frame(struct ws_conn *c, uint8_t opcode, const struct str *parts, size_t count)
+static int send_frame(struct ws_conn *c, enum ws_opcode opcode, const struct str *parts,
+                      size_t count)
 {
     if (c->state == WS_ENDED) {
         return -EPIPE;
@@ -297,7 +274,7 @@ static int send_frame(struct ws_conn *c, uint8_t opcode, const struct str *parts
 
 int ws_send_parts(struct ws_conn *c, const struct str *parts, size_t count)
 {
-    return c->state == WS_OPEN ? send_frame(c, WSLAY_TEXT_FRAME, parts, count) : -EPIPE;
+    return c->state == WS_OPEN ? send_frame(c, WS_TEXT, parts, count) : -EPIPE;
 }
 
 int ws_send_text(struct ws_conn *c, struct str text)
@@ -307,7 +284,7 @@ int ws_send_text(struct ws_conn *c, struct str text)
 
 int ws_ping(struct ws_conn *c)
 {
-    return c->state == WS_OPEN ? send_frame(c, WSLAY_PING, NULL, 0) : -EPIPE;
+    return c->state == WS_OPEN ? send_frame(c, WS_PING, NULL, 0) : -EPIPE;
 }
 
 static void send_close(struct ws_conn *c, int code, struct str reason)
@@ -316,7 +293,7 @@ static void send_close(struct ws_conn *c, int code, struct str reason)
     struct str parts[] = {str_make(head, sizeof head),
                           str_head(reason, CONTROL_BYTES_MAX - sizeof head)};
     bool empty = code == 1005; /* "no code" is said by no payload */
-    (void)send_frame(c, WSLAY_CONNECTION_CLOSE, parts, empty ? 0 : COUNT_OF(parts));
+    (void)send_frame(c, WS_CLOSE, parts, empty ? 0 : COUNT_OF(parts));
 }
 
 void ws_close(struct ws_conn *c, int code, const char *reason)
@@ -350,8 +327,7 @@ static void after_flush(struct ws_conn *c)
 static void flush(struct ws_conn *c)
 {
     while (c->out_sent < c->out.len) {
-        ssize_t done =
-            c->wire.write(c->wire.self, c->out.p + c->out_sent, c->out.len - c->out_sent);
+        ssize_t done = c->wire.write(&c->wire, c->out.p + c->out_sent, c->out.len - c->out_sent);
         if (done == -EAGAIN || done == -EINTR) {
             watch(c, reading(c) ? UV_READABLE | UV_WRITABLE : UV_WRITABLE);
             return;
@@ -366,23 +342,20 @@ static void flush(struct ws_conn *c)
     c->out_sent = 0;
     watch(c,
           UV_READABLE); /* write interest only under backpressure: re-arming costs system calls */
+    if (c->state != WS_OPEN && c->wire.ring != NULL) { /* what follows must not overtake it */
+        int err = ring_flushed(c->wire.ring);
+        if (err == -EAGAIN) {
+            return;
+        }
+        if (err < 0) {
+            end(c, err, 1006);
+            return;
+        }
+    }
     after_flush(c);
 }
 
 /* --- receiving --- */
-
-static ssize_t on_wslay_wants(uint8_t *p, size_t size, int flags, void *arg)
-{
-    (void)flags;
-    struct ws_conn *c = arg;
-    size_t len = size < c->feed.len ? size : c->feed.len;
-    if (len == 0) {
-        return -1;
-    }
-    memcpy(p, c->feed.p, len);
-    c->feed = str_skip(c->feed, len);
-    return (ssize_t)len;
-}
 
 static void fail(struct ws_conn *c, int code, int err)
 {
@@ -434,11 +407,11 @@ static void on_close_frame(struct ws_conn *c)
 
 static void on_control(struct ws_conn *c, uint8_t opcode)
 {
-    if (opcode == WSLAY_CONNECTION_CLOSE) {
+    if (opcode == WS_CLOSE) {
         on_close_frame(c);
-    } else if (opcode == WSLAY_PING && c->state == WS_OPEN) {
+    } else if (opcode == WS_PING && c->state == WS_OPEN) {
         struct str payload = str_make((const char *)c->control, c->control_size);
-        (void)send_frame(c, WSLAY_PONG, &payload, 1);
+        (void)send_frame(c, WS_PONG, &payload, 1);
     }
 }
 
@@ -455,15 +428,14 @@ static void on_message(struct ws_conn *c, struct str message)
     }
 }
 
-/* The first piece of a frame: is this frame allowed here? Nothing is allocated before it is. */
-static bool frame_allowed(struct ws_conn *c, const struct wslay_frame_iocb *io)
+/* Is this frame allowed here? Nothing is allocated before it is. */
+static bool frame_allowed(struct ws_conn *c, const struct ws_header *h)
 {
-    bool control = io->opcode >= WSLAY_CONNECTION_CLOSE;
-    bool known = io->opcode <= WSLAY_BINARY_FRAME ||
-                 (io->opcode >= WSLAY_CONNECTION_CLOSE && io->opcode <= WSLAY_PONG);
-    bool in_order = control || (io->opcode == WSLAY_CONTINUATION_FRAME) == c->in_message;
-    if (!known || !in_order || io->rsv != 0 || (io->mask != 0) != (c->role == WS_SERVER) ||
-        (control && (io->fin == 0 || io->payload_length > CONTROL_BYTES_MAX))) {
+    bool control = h->opcode >= WS_CLOSE;
+    bool known = h->opcode <= WS_BINARY || (control && h->opcode <= WS_PONG);
+    bool in_order = control || (h->opcode == WS_CONTINUATION) == c->in_message;
+    if (!known || !in_order || h->rsv != 0 || h->masked != (c->role == WS_SERVER) ||
+        (control && (!h->fin || h->size > CONTROL_BYTES_MAX))) {
         fail(c, 1002, -EPROTO);
         return false;
     }
@@ -471,9 +443,9 @@ static bool frame_allowed(struct ws_conn *c, const struct wslay_frame_iocb *io)
         c->control_size = 0;
         return true;
     }
-    if (io->opcode != WSLAY_CONTINUATION_FRAME) {
+    if (h->opcode != WS_CONTINUATION) {
         c->in_message = true;
-        c->binary = io->opcode == WSLAY_BINARY_FRAME;
+        c->binary = h->opcode == WS_BINARY;
         c->fragments = 0;
         buf_clear(&c->message);
     }
@@ -481,32 +453,29 @@ static bool frame_allowed(struct ws_conn *c, const struct wslay_frame_iocb *io)
         fail(c, 1008, -EPROTO);
         return false;
     }
-    if (io->payload_length > c->message_max - c->message.len) {
+    if (h->size > c->message_max - c->message.len) {
         fail(c, 1009, -EMSGSIZE);
         return false;
     }
     return true;
 }
 
-static void on_piece(struct ws_conn *c, const struct wslay_frame_iocb *io)
+/* A piece of the running frame's payload, unmasked; its last one when frame_left is 0. */
+static void on_piece(struct ws_conn *c, struct str piece)
 {
-    bool control = io->opcode >= WSLAY_CONNECTION_CLOSE;
-    bool first = c->frame_left == 0;
-    if (first && !frame_allowed(c, io)) {
-        return;
-    }
-    c->frame_left = (first ? io->payload_length : c->frame_left) - io->data_length;
-    struct str piece = str_make((const char *)io->data, io->data_length);
-    if (control) {
-        memcpy(c->control + c->control_size, piece.p, piece.len);
+    bool over = c->frame_left == 0;
+    if (c->frame.opcode >= WS_CLOSE) {
+        if (piece.len > 0) {
+            memcpy(c->control + c->control_size, piece.p, piece.len);
+        }
         c->control_size += piece.len;
-        if (c->frame_left == 0) {
-            on_control(c, io->opcode);
+        if (over) {
+            on_control(c, c->frame.opcode);
         }
         return;
     }
-    bool last = c->frame_left == 0 && io->fin != 0;
-    if (last && first && c->message.len == 0) {
+    bool last = over && c->frame.fin;
+    if (last && c->message.len == 0) {
         on_message(c, piece); /* whole in one piece: no copy */
         return;
     }
@@ -526,22 +495,60 @@ static bool reading(const struct ws_conn *c)
            (c->state == WS_OPEN || c->state == WS_CLOSING || c->state == WS_LINGER);
 }
 
-static void take_bytes(struct ws_conn *c, struct str bytes)
+static bool taking(const struct ws_conn *c)
 {
-    c->feed = bytes;
-    while (!c->free_wanted && (c->state == WS_OPEN || c->state == WS_CLOSING)) {
-        struct wslay_frame_iocb io = {0};
-        ssize_t got = wslay_frame_recv(c->frames, &io);
-        if (got == WSLAY_ERR_WANT_READ) {
-            break;
-        }
-        if (got < 0) {
-            fail(c, 1002, -EPROTO);
-            break;
-        }
-        on_piece(c, &io);
+    return !c->free_wanted && (c->state == WS_OPEN || c->state == WS_CLOSING);
+}
+
+/* Begins the next frame if its header is whole: in the bytes, or with what came of it before. */
+static struct str take_header(struct ws_conn *c, struct str bytes)
+{
+    bool fresh = c->head_len == 0;
+    size_t more = fresh ? 0 : WS_HEADER_BYTES_MAX - c->head_len;
+    struct str head = bytes;
+    if (!fresh) {
+        more = bytes.len < more ? bytes.len : more;
+        memcpy(c->head + c->head_len, bytes.p, more);
+        head = str_make(c->head, c->head_len + more);
     }
-    c->feed = STR_NONE;
+    ssize_t len = ws_header_read(head, &c->frame);
+    if (len < 0) {
+        fail(c, 1002, -EPROTO);
+        return STR_NONE;
+    }
+    if (len == 0) { /* less than a header: all of it waits */
+        if (fresh) {
+            memcpy(c->head, bytes.p, bytes.len);
+        }
+        c->head_len += fresh ? bytes.len : more;
+        return STR_NONE;
+    }
+    bytes = str_skip(bytes, (size_t)len - c->head_len);
+    c->head_len = 0;
+    c->in_frame = frame_allowed(c, &c->frame);
+    c->frame_left = c->frame.size;
+    return bytes;
+}
+
+/* The bytes are ours to change: masks are taken off where they stand. */
+static void take_bytes(struct ws_conn *c, char *p, size_t size)
+{
+    struct str bytes = str_make(p, size);
+    while (taking(c) && (bytes.len > 0 || (c->in_frame && c->frame_left == 0))) {
+        if (!c->in_frame) {
+            bytes = take_header(c, bytes);
+            continue;
+        }
+        struct str piece =
+            str_head(bytes, c->frame_left < bytes.len ? (size_t)c->frame_left : bytes.len);
+        if (c->frame.masked) {
+            ws_mask(p + (bytes.p - p), piece.len, c->frame.mask, c->frame.size - c->frame_left);
+        }
+        bytes = str_skip(bytes, piece.len);
+        c->frame_left -= piece.len;
+        c->in_frame = c->frame_left > 0;
+        on_piece(c, piece);
+    }
 }
 
 /* The peer's end without a close frame, or after ours was refused an answer. */
@@ -552,9 +559,10 @@ static void on_cut(struct ws_conn *c, int err)
 
 static void read_some(struct ws_conn *c)
 {
-    char bytes[READ_BYTES];
+    char bytes[READ_BYTES]
+        __attribute__((uninitialized)); /* 50 times a second: not worth clearing */
     for (int i = 0; i < READS_A_TURN && reading(c); i++) {
-        ssize_t got = c->wire.read(c->wire.self, bytes, sizeof bytes);
+        ssize_t got = c->wire.read(&c->wire, bytes, sizeof bytes);
         if (got == -EAGAIN || got == -EINTR) {
             return;
         }
@@ -563,7 +571,7 @@ static void read_some(struct ws_conn *c)
             return;
         }
         c->last_read_us = loop_now_us(c->loop);
-        take_bytes(c, str_make(bytes, (size_t)got));
+        take_bytes(c, bytes, (size_t)got);
         if (!c->wire.buffered && (size_t)got < sizeof bytes) {
             return; /* drained; the poll tells when there is more */
         }
@@ -573,24 +581,33 @@ static void read_some(struct ws_conn *c)
     }
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events)
+static void on_ready(int events, void *arg)
 {
-    struct ws_conn *c = CONTAINER_OF(handle, struct ws_poll, handle)->conn;
-    if (c == NULL) {
-        return;
-    }
+    struct ws_conn *c = arg;
     enter(c);
     if ((events & UV_WRITABLE) != 0) {
         flush(c);
     }
-    if (status < 0 || (events & UV_READABLE) != 0) {
+    if ((events & UV_READABLE) != 0) {
         read_some(c);
     }
     leave(c);
 }
 
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct ws_conn *c = CONTAINER_OF(handle, struct ws_poll, handle)->conn;
+    if (c != NULL) {
+        on_ready(status < 0 ? events | UV_READABLE : events, c);
+    }
+}
+
 static void watch(struct ws_conn *c, int events)
 {
+    if (c->wire.ring != NULL && c->early.len == 0 && !c->listening) {
+        c->listening = true;
+        ring_listen(c->wire.ring, on_ready, c);
+    }
     if (c->poll != NULL && c->poll_events != events && c->early.len == 0) {
         c->poll_events = events;
         int err = uv_poll_start(&c->poll->handle, events, on_poll);
@@ -606,7 +623,7 @@ static void on_soon(void *arg)
         struct buf early = c->early;
         buf_init(&c->early, 0);
         c->last_read_us = loop_now_us(c->loop);
-        take_bytes(c, buf_str(&early));
+        take_bytes(c, early.p, early.len);
         buf_fini(&early);
     }
     watch(c, ws_unsent(c) > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE);
@@ -631,7 +648,6 @@ struct ws_conn *ws_open_wire(struct loop *loop, struct ws_wire wire, enum ws_rol
                              struct str already_read, size_t message_max,
                              struct ws_handlers handlers)
 {
-    static const struct wslay_frame_callbacks callbacks = {.recv_callback = on_wslay_wants};
     struct ws_conn *c = xzalloc(sizeof *c);
     c->loop = loop;
     c->wire = wire;
@@ -642,17 +658,16 @@ struct ws_conn *ws_open_wire(struct loop *loop, struct ws_wire wire, enum ws_rol
     buf_init(&c->message, message_max + 1);
     buf_init(&c->out, OUT_BYTES_MAX * 2);
     buf_init(&c->early, already_read.len + 1);
-    if (wslay_frame_context_init(&c->frames, &callbacks, c) != 0) {
-        abort(); /* out of memory */
-    }
     if (wire.fd < 0) {
         end(c, -ENOTCONN, 1006);
         return c;
     }
-    c->poll = xzalloc(sizeof *c->poll);
-    c->poll->conn = c;
-    int err = uv_poll_init(loop_uv(loop), &c->poll->handle, wire.fd);
-    assert(err == 0);
+    if (wire.ring == NULL) {
+        c->poll = xzalloc(sizeof *c->poll);
+        c->poll->conn = c;
+        int err = uv_poll_init(loop_uv(loop), &c->poll->handle, wire.fd);
+        assert(err == 0);
+    }
     (void)buf_add_str(&c->early, already_read);
     if (already_read.len > 0 || wire.buffered) {
         timer_start(&c->soon, loop, 0, on_soon, c);
@@ -672,15 +687,20 @@ struct ws_conn *ws_open(struct loop *loop, int fd, enum ws_role role, struct str
         int flags = fcntl(fd, F_GETFL);
         (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     }
+    struct ring *ring = fd >= 0 ? loop_ring(loop) : NULL;
     struct ws_wire wire = {.fd = fd,
-                           .read = fd_read,
-                           .write = fd_write,
+                           .ring = ring != NULL ? ring_open(ring, fd) : NULL,
+                           .read = ws_wire_read,
+                           .write = ws_wire_write,
                            .close = fd_close,
                            .self = (void *)(intptr_t)fd};
     struct ws_conn *c = ws_open_wire(loop, wire, role, already_read, message_max, handlers);
     if (c->poll != NULL) {
         c->poll->release = release;
         c->poll->release_arg = release_arg;
+    } else if (c->wire.ring != NULL) {
+        c->release = release;
+        c->release_arg = release_arg;
     } else if (release != NULL) {
         loop_defer(loop, release, release_arg);
     }

@@ -1,5 +1,5 @@
-/* ws_conn.h -- one WebSocket on a connected socket: text frames in and out. wslay reads, frames are
- * built in place for sending.
+/* ws_conn.h -- one WebSocket on a connected socket: text frames in and out. Frames are read where they
+ * lie, and built where they are sent from.
  *
  * Owner   whoever called ws_open()/ws_connect(); ws_free() at any time but inside its own callback
  *         is immediate and silent; inside a callback it is deferred to the end of that callback.

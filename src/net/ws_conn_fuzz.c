@@ -18,9 +18,9 @@ struct tape {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static ssize_t on_read(void *self, void *p, size_t size)
+static ssize_t on_read(const struct ws_wire *wire, void *p, size_t size)
 {
-    struct tape *t = self;
+    struct tape *t = wire->self;
     size_t len = t->left.len < t->step ? t->left.len : t->step;
     assert(len <= size);
     for (size_t i = 0; i < len; i++) {
@@ -30,9 +30,9 @@ static ssize_t on_read(void *self, void *p, size_t size)
     return (ssize_t)len; /* 0: the end */
 }
 
-static ssize_t on_write(void *self, const void *p, size_t size)
+static ssize_t on_write(const struct ws_wire *wire, const void *p, size_t size)
 {
-    struct tape *t = self;
+    struct tape *t = wire->self;
     (void)buf_add_cstr(&t->log, "<");
     (void)buf_add(&t->log, p, size);
     return (ssize_t)size;

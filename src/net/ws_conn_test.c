@@ -64,7 +64,7 @@ static void open_role(struct world *w, enum ws_role role, struct str already_rea
 {
     int fds[2];
     *w = (struct world){0};
-    w->loop = loop_new(LOOP_REAL);
+    w->loop = test_loop();
     buf_init(&w->last, 1024 * 1024);
     buf_init(&w->all, 1024 * 1024);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
@@ -530,7 +530,7 @@ Test(ws, a_peer_that_pings_and_does_not_read)
 Test(ws, no_descriptor)
 {
     struct world w = {0};
-    w.loop = loop_new(LOOP_REAL);
+    w.loop = test_loop();
     struct ws_handlers handlers = {on_message, on_close, &w};
     w.ws = ws_open(w.loop, -1, WS_SERVER, STR_NONE, 100, handlers, on_release, &w);
     cr_expect_eq(w.closes, 0);

@@ -3,6 +3,7 @@
 #include "base/crypto.h"
 #include "base/limits.h"
 #include "base/url.h"
+#include "loop/ring.h"
 #include "loop/timer.h"
 #include "net/http_client_priv.h"
 #include "net/ws_priv.h"
@@ -26,6 +27,7 @@ struct ws_dial {
     struct timer deadline;
     uv_poll_t *poll; /* heap: libuv closes it later */
     curl_socket_t fd;
+    bool secure;
     struct buf request;
     size_t sent;
     struct buf head;
@@ -66,15 +68,15 @@ static ssize_t easy_write(CURL *easy, const void *p, size_t size)
     return code == CURLE_OK ? (ssize_t)done : -EPIPE;
 }
 
-static ssize_t wire_read(void *self, void *p, size_t size)
+static ssize_t wire_read(const struct ws_wire *wire, void *p, size_t size)
 {
-    struct curl_wire *w = self;
+    struct curl_wire *w = wire->self;
     return easy_read(w->transfer.easy, p, size);
 }
 
-static ssize_t wire_write(void *self, const void *p, size_t size)
+static ssize_t wire_write(const struct ws_wire *wire, const void *p, size_t size)
 {
-    struct curl_wire *w = self;
+    struct curl_wire *w = wire->self;
     if (w->chunk_len == 0) {
         w->chunk_len = size < CHUNK_BYTES ? size : CHUNK_BYTES;
         memcpy(w->chunk, p, w->chunk_len);
@@ -149,10 +151,12 @@ static void succeed(struct ws_dial *d, struct str after_head)
     list_init(&d->transfer.link);
     unwatch(d); /* two polls on one descriptor are refused */
 
+    struct ring *ring = d->secure ? NULL : loop_ring(d->loop);
     struct ws_wire wire = {.fd = d->fd,
-                           .buffered = true,
-                           .read = wire_read,
-                           .write = wire_write,
+                           .ring = ring != NULL ? ring_open(ring, d->fd) : NULL,
+                           .buffered = d->secure,
+                           .read = d->secure ? wire_read : ws_wire_read,
+                           .write = d->secure ? wire_write : ws_wire_write,
                            .close = wire_close,
                            .self = w};
     struct ws_conn *conn =
@@ -388,6 +392,7 @@ int ws_connect(struct ws_dial **op, struct http_client *client, const struct ws_
     d->arg = arg;
     buf_init(&d->request, HEAD_BYTES_MAX);
     buf_init(&d->head, HEAD_BYTES_MAX);
+    d->secure = url.secure;
     make_request(d, ask, &url);
     d->transfer.easy = http_easy_new(target, ask->timeout_ms);
     d->transfer.on_done = on_connected;

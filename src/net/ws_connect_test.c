@@ -98,7 +98,7 @@ static void on_done(struct ws_conn *c, const struct fault *fault, void *arg)
 static void open_world(struct world *w, const char *path)
 {
     *w = (struct world){0};
-    w->loop = loop_new(LOOP_REAL);
+    w->loop = test_loop();
     cr_assert_eq(http_server_open(&w->server, w->loop, "127.0.0.1:0", routes, COUNT_OF(routes), w),
                  0);
     w->client = http_client_new(w->loop, NULL);

@@ -12,10 +12,11 @@
 #include <sys/types.h>
 
 struct ws_wire {
-    int fd;        /* what to poll; -1: there is none, the connection ends at once */
-    bool buffered; /* bytes can wait above the socket (TLS): read until -EAGAIN */
-    ssize_t (*read)(void *self, void *p, size_t size);
-    ssize_t (*write)(void *self, const void *p, size_t size);
+    int fd;                 /* -1: there is none, the connection ends at once */
+    struct ring_sock *ring; /* tells when there is something to do; NULL: fd is polled */
+    bool buffered;          /* bytes can wait above the socket (TLS): read until -EAGAIN */
+    ssize_t (*read)(const struct ws_wire *wire, void *p, size_t size);
+    ssize_t (*write)(const struct ws_wire *wire, const void *p, size_t size);
     void (*close)(void *self);
     void *self;
 };
@@ -23,5 +24,9 @@ struct ws_wire {
 struct ws_conn *ws_open_wire(struct loop *loop, struct ws_wire wire, enum ws_role role,
                              struct str already_read, size_t message_max,
                              struct ws_handlers handlers) MUST_USE;
+
+/* The socket itself, through the ring where there is one. */
+ssize_t ws_wire_read(const struct ws_wire *wire, void *p, size_t size);
+ssize_t ws_wire_write(const struct ws_wire *wire, const void *p, size_t size);
 
 #endif
