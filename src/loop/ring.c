@@ -399,6 +399,10 @@ void ring_close(struct ring_sock **s_p, loop_fn *on_closed, void *arg)
     if (!s->sending && s->send_err == 0 && s->pending.len > 0) {
         (void)!send(s->fd, s->pending.p, s->pending.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
+    if (s->ops >
+        0) { /* the kernel holds the socket a moment longer: its peer need not wait for that */
+        (void)shutdown(s->fd, SHUT_RDWR);
+    }
     buf_clear(&s->pending);
     list_remove(&s->dirty);
     if (s->receiving) {

@@ -7,6 +7,7 @@
 #include "loop/timer.h"
 #include "net/http_client_priv.h"
 #include "net/ws_priv.h"
+#include "net/ws_tls.h"
 
 #include <errno.h>
 #include <openssl/sha.h>
@@ -15,7 +16,6 @@
 
 #define WS_GUID        "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 #define HEAD_BYTES_MAX 8192
-#define CHUNK_BYTES    4096
 
 /*  ws_connect -> libcurl: name, TCP, TLS -> on_connected -> on_wire (send head, read head) ->
  * finish
@@ -42,10 +42,8 @@ struct ws_dial {
 struct curl_wire {
     struct http_transfer transfer;
     struct http_client *client;
-    /* OpenSSL refuses a write that is tried again with bytes at another place ("bad write retry"), and
-     * libcurl does not ask it otherwise: what was refused waits here, where it does not move. */
-    char chunk[CHUNK_BYTES];
-    size_t chunk_len;
+    SSL *ssl;              /* NULL: there is nothing between us and the socket */
+    struct ws_wire socket; /* what the SSL reads and writes */
 };
 
 static ssize_t easy_read(CURL *easy, void *p, size_t size)
@@ -70,29 +68,22 @@ static ssize_t easy_write(CURL *easy, const void *p, size_t size)
 
 static ssize_t wire_read(const struct ws_wire *wire, void *p, size_t size)
 {
-    struct curl_wire *w = wire->self;
-    return easy_read(w->transfer.easy, p, size);
+    const struct curl_wire *w = wire->self;
+    return ws_tls_read(w->ssl, p, size);
 }
 
 static ssize_t wire_write(const struct ws_wire *wire, const void *p, size_t size)
 {
-    struct curl_wire *w = wire->self;
-    if (w->chunk_len == 0) {
-        w->chunk_len = size < CHUNK_BYTES ? size : CHUNK_BYTES;
-        memcpy(w->chunk, p, w->chunk_len);
-    }
-    assert(size >= w->chunk_len); /* unsent bytes come again, in front of later ones */
-    ssize_t done = easy_write(w->transfer.easy, w->chunk, w->chunk_len);
-    if (done != -EAGAIN) {
-        w->chunk_len = 0;
-    }
-    return done;
+    const struct curl_wire *w = wire->self;
+    return ws_tls_write(w->ssl, p, size);
 }
 
 static void wire_close(void *self)
 {
     struct curl_wire *w = self;
     struct http_client *client = w->client;
+    w->socket.fd = -1; /* TLS has its last words inside libcurl: they go nowhere */
+    w->socket.ring = NULL;
     http_transfer_remove(&w->transfer);
     xfree(w);
     http_client_release(client);
@@ -136,10 +127,28 @@ static void finish(struct ws_dial *d, struct ws_conn *conn, struct fault fault)
     on_done(conn, &fault, arg);
 }
 
+/* The TLS that libcurl has made for this handle; NULL: it was not asked for any. */
+static SSL *ssl_of(const struct ws_dial *d)
+{
+    const struct curl_tlssessioninfo *tls = NULL;
+    bool have = d->secure &&
+                curl_easy_getinfo(d->transfer.easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK &&
+                tls != NULL && tls->backend == CURLSSLBACKEND_OPENSSL;
+    return have ? tls->internals : NULL;
+}
+
 /* The connection is made of the easy handle and of what came after the head. */
 static void succeed(struct ws_dial *d, struct str after_head)
 {
+    SSL *ssl = ssl_of(d);
     struct curl_wire *w = xzalloc(sizeof *w);
+    w->socket.fd = d->fd;
+    w->ssl = ssl;
+    if (d->secure && (ssl == NULL || ws_tls_take(ssl, &w->socket) < 0)) {
+        xfree(w);
+        finish(d, NULL, fault_make(FAULT_BROKEN, 0, "tls", "libcurl's TLS is not OpenSSL"));
+        return;
+    }
     w->client = d->client;
     http_client_hold(w->client);
     list_remove(&d->transfer.link);
@@ -151,9 +160,10 @@ static void succeed(struct ws_dial *d, struct str after_head)
     list_init(&d->transfer.link);
     unwatch(d); /* two polls on one descriptor are refused */
 
-    struct ring *ring = d->secure ? NULL : loop_ring(d->loop);
+    struct ring *ring = loop_ring(d->loop);
+    w->socket.ring = ring != NULL ? ring_open(ring, d->fd) : NULL;
     struct ws_wire wire = {.fd = d->fd,
-                           .ring = ring != NULL ? ring_open(ring, d->fd) : NULL,
+                           .ring = w->socket.ring,
                            .buffered = d->secure,
                            .read = d->secure ? wire_read : ws_wire_read,
                            .write = d->secure ? wire_write : ws_wire_write,
