@@ -533,10 +533,15 @@ static struct fault fault_of(const struct http_op *op)
     if (op->write_failed) {
         return fault_make(FAULT_BROKEN, 0, "write", "the answer could not be written to its file");
     }
-    if (op->refused_address && result != CURLE_OK) {
+    if (result == CURLE_OK) {
+        return fault_none();
+    }
+    struct fault fault = http_curl_fault(op->transfer.easy, result);
+    /* A name has several addresses: that one was refused does not mean that none was asked. */
+    if (op->refused_address && fault.class == FAULT_NOT_SENT) {
         return fault_make(FAULT_NOT_SENT, 0, "address", "the host's address is not allowed");
     }
-    return result == CURLE_OK ? fault_none() : http_curl_fault(op->transfer.easy, result);
+    return fault;
 }
 
 static void on_op_done(struct http_transfer *t)
