@@ -7,7 +7,7 @@ SET LOCAL ROLE app_owner;
 
 -- Postgres would take 'Foo5' for a POSIX zone; only names of the tz database are zones here.
 CREATE OR REPLACE FUNCTION app.zone_known(zone text) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
     IF zone IS NULL OR NOT (zone = 'UTC' OR zone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)+$') THEN
@@ -22,7 +22,7 @@ $$;
 
 -- The first instant at which the clock of a zone shows this wall time or, where clocks skip it, a later one.
 CREATE OR REPLACE FUNCTION app.wall_first(wall timestamp, zone text) RETURNS timestamptz
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     found timestamptz := wall AT TIME ZONE zone;
@@ -54,15 +54,45 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION app.is_holiday(country text, on_day date) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE sql STABLE
 AS $$
-    SELECT EXISTS (SELECT FROM public.holidays h WHERE h.region = country AND h.day = on_day)
+    SELECT EXISTS (SELECT FROM public.holidays h WHERE h.region = left(country, 2) AND h.day = on_day)
+$$;
+
+-- A span that is over may open once more on the day on which clocks go back over its end: where its beginning is shown
+-- again, or else where the clock jumps back into it. NULL when it does not.
+CREATE OR REPLACE FUNCTION app.span_again(wall_open timestamp, wall_close timestamp, zone text, at timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    ends timestamptz := wall_close AT TIME ZONE zone;
+    begins timestamptz := wall_open AT TIME ZONE zone;
+    before timestamptz := at;
+    middle timestamptz;
+BEGIN
+    -- Postgres names the later of two instants; a wall time that is skipped is shown by none.
+    IF ends <= at OR (ends AT TIME ZONE zone) <> wall_close THEN
+        RETURN NULL;
+    ELSIF begins > at THEN
+        RETURN begins;
+    END IF;
+    WHILE ends - before > interval '1 second' LOOP
+        middle := date_trunc('second', before + (ends - before) / 2);
+        EXIT WHEN middle <= before;
+        IF (middle AT TIME ZONE zone) >= wall_close THEN
+            before := middle;
+        ELSE
+            ends := middle;
+        END IF;
+    END LOOP;
+    RETURN ends;
+END
 $$;
 
 -- The first instant at or after `at` inside one span of one zone; NULL when there is none within three weeks of
 -- its beginning. A span that ends at or before it begins crosses midnight and belongs to the day it begins on.
 CREATE OR REPLACE FUNCTION app.span_next(span jsonb, zone text, at timestamptz) RETURNS timestamptz
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     wall timestamp := at AT TIME ZONE zone;
@@ -85,7 +115,11 @@ BEGIN
                    OR (country IS NOT NULL AND app.is_holiday(country, day));
         wall_open := day + opens;
         wall_close := day + closes + CASE WHEN closes <= opens THEN interval '1 day' ELSE interval '0' END;
-        CONTINUE WHEN wall >= wall_close;
+        IF wall >= wall_close THEN
+            found := app.span_again(wall_open, wall_close, zone, at);
+            CONTINUE WHEN found IS NULL;
+            RETURN found;
+        END IF;
         IF wall >= wall_open THEN
             RETURN at;
         END IF;
@@ -112,7 +146,7 @@ AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION app.country_spans(hours jsonb, country text) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE SET search_path = ''
+LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
     IF (hours ->> 'holidays')::boolean THEN
@@ -123,10 +157,47 @@ BEGIN
 END
 $$;
 
+-- Are all zones inside all requirements at this moment? The common question, answered without looking ahead.
+CREATE OR REPLACE FUNCTION app.windows_open(requirements jsonb, zones text[], at timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    zone text;
+    wall timestamp;
+    clock time;
+    today int4;
+    open boolean;
+    span jsonb;
+BEGIN
+    FOREACH zone IN ARRAY zones LOOP
+        wall := at AT TIME ZONE zone;
+        clock := wall::time;
+        today := extract(isodow FROM wall);
+        FOR i IN 0..jsonb_array_length(requirements) - 1 LOOP
+            open := false;
+            FOR j IN 0..jsonb_array_length(requirements -> i) - 1 LOOP
+                span := requirements -> i -> j;
+                IF span ? 'closed_on_holidays_of' OR jsonb_typeof(span -> 'first') = 'string' OR jsonb_typeof(span -> 'last') = 'string'
+                   OR (span ->> 'to')::time <= (span ->> 'from')::time THEN
+                    open := coalesce(app.span_next(span, zone, at) = at, false);
+                ELSE
+                    open := span -> 'days' @> to_jsonb(today) AND clock >= (span ->> 'from')::time AND clock < (span ->> 'to')::time;
+                END IF;
+                EXIT WHEN open;
+            END LOOP;
+            IF NOT open THEN
+                RETURN false;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN cardinality(zones) > 0;
+END
+$$;
+
 -- The first instant at or after `at` at which all zones are inside all requirements; NULL = none in the
 -- coming weeks. Each step jumps to the latest of what is still closed, so it ends at the first common opening.
 CREATE OR REPLACE FUNCTION app.windows_next(requirements jsonb, zones text[], at timestamptz) RETURNS timestamptz
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     moment timestamptz := at;
@@ -168,7 +239,7 @@ $$;
 -- country. NULL rules = not covered.
 CREATE OR REPLACE FUNCTION app.country_rules(p_organization uuid, p_region text, p_at timestamptz,
                                   OUT rules jsonb, OUT enabled boolean, OUT generic boolean)
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     today date := (p_at AT TIME ZONE 'UTC')::date;
@@ -188,81 +259,96 @@ BEGIN
 END
 $$;
 
--- The zones to judge a lead by: the known one, else all candidates of its number, else the campaign's.
+-- The zones to judge a lead by: the known one, else all candidates of its number, else the campaign's; beside them
+-- those of a stated address or residence elsewhere.
 CREATE OR REPLACE FUNCTION app.lead_zones(l public.leads, campaign_zone text) RETURNS text[]
-LANGUAGE sql STABLE
-AS $$
-    SELECT CASE WHEN l.timezone IS NOT NULL THEN ARRAY[l.timezone]
-                WHEN cardinality(l.zones) > 0 THEN l.zones
-                WHEN campaign_zone IS NOT NULL THEN ARRAY[campaign_zone]
-                ELSE '{}'::text[] END
-$$;
-
--- The rules of all countries that a lead belongs to, {"US": {…}}, each with "enabled" and "generic" beside its
--- rules; NULL when one is not covered, or has no hours.
-CREATE OR REPLACE FUNCTION app.laws(p_organization uuid, regions text[], at timestamptz) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    found jsonb := '{}';
-    country text;
-    law record;
+    found text[];
 BEGIN
-    FOREACH country IN ARRAY regions LOOP
-        law := app.country_rules(p_organization, country, at);
-        IF law.rules IS NULL OR NOT law.rules ? 'hours' THEN
+    IF l.timezone IS NOT NULL THEN
+        RETURN ARRAY[l.timezone];
+    END IF;
+    found := CASE WHEN cardinality(l.zones) > 0 THEN l.zones WHEN campaign_zone IS NOT NULL THEN ARRAY[campaign_zone] ELSE '{}' END;
+    IF cardinality(found) > 0 AND (l.address_region IS NOT NULL OR l.residence_region IS NOT NULL) THEN
+        found := found || ARRAY(SELECT DISTINCT z FROM public.jurisdiction_zones j, unnest(j.zones) AS z
+                                 WHERE j.jurisdiction IN (l.address_region, l.residence_region) AND z <> ALL (found)
+                                   AND j.jurisdiction <> l.region ORDER BY z);
+    END IF;
+    RETURN found;
+END
+$$;
+
+-- The rules of some places for every purpose and voice, {"US": {…}, "ALL": {…}, "own:US": {…}}: the strictest reading,
+-- for estimates and for what plans ahead. NULL when a country has no hours of its own and is not enabled.
+CREATE OR REPLACE FUNCTION app.laws(p_organization uuid, regions text[], at timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    places text[] := app.jurisdictions(regions);
+    today date := (at AT TIME ZONE 'UTC')::date;
+    country text;
+    found jsonb;
+BEGIN
+    FOREACH country IN ARRAY places LOOP
+        CONTINUE WHEN length(country) <> 2 OR EXISTS (SELECT FROM public.compliance_rules r
+            WHERE r.jurisdiction = country AND r.rule = 'hours' AND r.valid_from <= today AND today < r.valid_to);
+        IF NOT app.region_enabled(p_organization, country, at) THEN
             RETURN NULL;
         END IF;
-        found := found || jsonb_build_object(country, law.rules
-                     || jsonb_build_object('enabled', law.enabled, 'generic', law.generic));
+        places := places || '*'::text;
     END LOOP;
-    RETURN found;
+    SELECT jsonb_object_agg(j.jurisdiction, j.rules) INTO found
+      FROM (SELECT r.jurisdiction, jsonb_object_agg(r.rule, r.value) AS rules
+              FROM (SELECT x.jurisdiction, x.rule, x.value FROM public.compliance_rules x
+                     WHERE x.jurisdiction = ANY (places) AND x.valid_from <= today AND today < x.valid_to
+                    UNION ALL
+                    SELECT 'own:' || x.jurisdiction, x.rule, x.value FROM public.organization_rules x
+                     WHERE x.organization_id = p_organization AND x.jurisdiction = ANY (places)
+                       AND x.valid_from <= today AND today < x.valid_to) AS r
+             GROUP BY r.jurisdiction) AS j;
+    RETURN coalesce(found, '{}');
 END
 $$;
 
 -- All windows that apply: the campaign's, and each country's.
 CREATE OR REPLACE FUNCTION app.requirements(c public.campaigns, laws jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     needed jsonb := jsonb_build_array(jsonb_build_array(app.campaign_span(c)));
     country text;
 BEGIN
-    FOR country IN SELECT jsonb_object_keys(laws) LOOP
-        needed := needed || jsonb_build_array(app.country_spans(laws #> ARRAY[country, 'hours'], country));
+    FOR country IN SELECT e.key FROM jsonb_each(laws) AS e WHERE e.value ? 'hours' LOOP
+        needed := needed || jsonb_build_array(app.country_spans(laws #> ARRAY[country, 'hours'], replace(country, 'own:', '')));
     END LOOP;
     RETURN needed;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION app.lead_regions(l public.leads) RETURNS text[]
-LANGUAGE sql STABLE
-AS $$
-    SELECT array_remove(ARRAY[l.region, nullif(l.residence_region, l.region)], NULL)
-$$;
-
 -- The next moment at or after `at` inside the window of the campaign and of the law, in all zones; NULL = never.
 CREATE OR REPLACE FUNCTION app.next_opening(p_organization uuid, p_campaign uuid, p_zones text[], p_regions text[],
                                  p_at timestamptz) RETURNS timestamptz
-LANGUAGE plpgsql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     c public.campaigns;
-    covered jsonb;
+    law app.law;
 BEGIN
     SELECT * INTO c FROM public.campaigns t WHERE t.organization_id = p_organization AND t.id = p_campaign;
     IF NOT FOUND OR coalesce(cardinality(p_regions), 0) = 0
        OR NOT (SELECT coalesce(bool_and(app.zone_known(z)), false) FROM unnest(p_zones) AS z) THEN
         RETURN NULL;
     END IF;
-    covered := app.laws(p_organization, p_regions, p_at);
-    RETURN CASE WHEN covered IS NOT NULL THEN app.windows_next(app.requirements(c, covered), p_zones, p_at) END;
+    law := app.law_at(p_organization, p_regions, c.purpose, c.voice_kind, p_at);
+    RETURN CASE WHEN law.missing IS NULL THEN app.windows_next(app.law_windows(c, law), p_zones, p_at) END;
 END
 $$;
 
 -- The same for a lead: what the retry uses to move a due time into the window.
 CREATE OR REPLACE FUNCTION app.lead_next_opening(p_organization uuid, p_campaign uuid, p_lead uuid, p_at timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE sql STABLE
 AS $$
     SELECT app.next_opening(p_organization, p_campaign, app.lead_zones(l, c.timezone), app.lead_regions(l), p_at)
       FROM public.leads l
@@ -277,8 +363,8 @@ DECLARE
 BEGIN
     FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
               WHERE p.pronamespace = 'app'::regnamespace
-                AND p.proname IN ('zone_known', 'wall_first', 'is_holiday', 'span_next', 'campaign_span', 'country_spans',
-                    'windows_next', 'country_rules', 'lead_zones', 'laws', 'lead_regions', 'requirements', 'next_opening', 'lead_next_opening',
+                AND p.proname IN ('zone_known', 'wall_first', 'is_holiday', 'span_again', 'span_next', 'campaign_span', 'country_spans',
+                    'windows_next', 'windows_open', 'country_rules', 'lead_zones', 'laws', 'requirements', 'next_opening', 'lead_next_opening',
                     'uuid7') LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);

@@ -25,7 +25,9 @@ $$;
 CREATE OR REPLACE FUNCTION app.consent_level_needed(c public.campaigns, country text, at timestamptz) RETURNS text
 LANGUAGE sql STABLE SET search_path = ''
 AS $$
-    SELECT (r.rules -> 'consent' -> 'levels') ->> c.purpose FROM app.country_rules(c.organization_id, country, at) r
+    SELECT CASE r.consent WHEN 2 THEN 'written' WHEN 1 THEN 'express' END
+      FROM app.law_at(c.organization_id, ARRAY[country], c.purpose, c.voice_kind, at) r
+     WHERE r.missing IS NULL
 $$;
 
 CREATE OR REPLACE FUNCTION app.consent_rank(level text) RETURNS int4
@@ -92,6 +94,8 @@ BEGIN
                          SELECT true FROM public.call_queue q
                           WHERE q.organization_id = $17 AND q.campaign_id = ($20).id AND q.lead_id = p.lead_id LIMIT 1) THEN 'duplicate'
                     WHEN p.region IS NULL THEN 'unknown_region'
+                    WHEN r.attributes::jsonb ->> 'address_region' !~ '^[A-Z]{2}(-[A-Z0-9]{1,3})?$'
+                      OR r.attributes::jsonb ->> 'residence_region' !~ '^[A-Z]{2}(-[A-Z0-9]{1,3})?$' THEN 'unknown_region'
                     WHEN r.zone <> '' AND NOT z.known THEN 'unknown_zone'
                     WHEN r.zone = '' AND cardinality(p.zones) = 0 AND ($20).timezone IS NULL THEN 'unknown_zone'
                     WHEN n.needed IS NOT NULL AND NOT (
@@ -107,13 +111,17 @@ BEGIN
           LEFT JOIN countries n ON n.region = p.region
           LEFT JOIN named_zones z ON z.zone = r.zone
     ), kept AS (
-        INSERT INTO public.leads AS l (organization_id, import_id, name, phone_e164, email, timezone, zones, region, source, attributes)
-        SELECT $17, $16, j.name, j.phone, nullif(j.email, ''), nullif(j.zone, ''), j.zones, j.region, nullif(j.source, ''), j.attributes::jsonb
+        INSERT INTO public.leads AS l (organization_id, import_id, name, phone_e164, email, timezone, zones, region, source, attributes,
+                                       address_region, residence_region)
+        SELECT $17, $16, j.name, j.phone, nullif(j.email, ''), nullif(j.zone, ''), j.zones, j.region, nullif(j.source, ''), j.attributes::jsonb,
+               j.attributes::jsonb ->> 'address_region', j.attributes::jsonb ->> 'residence_region'
           FROM judged j WHERE j.reason IS NULL
         ON CONFLICT (organization_id, phone_e164) WHERE archived_at IS NULL DO UPDATE
            SET name = coalesce(nullif(excluded.name, ''), l.name), email = coalesce(excluded.email, l.email),
                timezone = coalesce(excluded.timezone, l.timezone), zones = excluded.zones, region = excluded.region,
-               source = coalesce(excluded.source, l.source), attributes = l.attributes || excluded.attributes
+               source = coalesce(excluded.source, l.source), attributes = l.attributes || excluded.attributes,
+               address_region = coalesce(excluded.address_region, l.address_region),
+               residence_region = coalesce(excluded.residence_region, l.residence_region)
         RETURNING l.id, l.phone_e164, l.score, xmax = 0 AS added
     ), consented AS (
         INSERT INTO public.consents (organization_id, phone_e164, lead_id, scope, level, seller, source, evidence, granted_at)
@@ -132,7 +140,7 @@ BEGIN
                CASE j.reason
                    WHEN 'dnc' THEN 'this number asked not to be called'
                    WHEN 'duplicate' THEN 'already in this campaign'
-                   WHEN 'unknown_region' THEN 'the country of this number is not known'
+                   WHEN 'unknown_region' THEN 'the country of this number or of its stated address is not known'
                    WHEN 'unknown_zone' THEN CASE WHEN j.zone <> '' THEN 'no such time zone: ' || left(j.zone, 80)
                                                  ELSE 'the zone of this number is not known, and the campaign names none' END
                    WHEN 'consent_missing' THEN

@@ -84,7 +84,7 @@ DECLARE
     import uuid := app.import_begin(campaign, 'x', NULL, '{}', 'cli:test', '2026-11-17') ->> 'id';
 BEGIN
     RETURN app.import_batch(import, '{1}', '{NULL}', '{NULL}', '{""}', ARRAY[phone], '{US}', '{""}', '{Ann}', '{""}', '{""}', '{"{}"}',
-        '{2026-01-01}', '{written}', '{form}', '{""}', '2026-11-17') #> '{rejects,0,1}';
+        '{2026-11-01}', '{written}', '{form}', '{""}', '2026-11-17') #> '{rejects,0,1}';
 END
 $$;
 SELECT is(pg_temp.read_in('main', '+12125559001'), '"unknown_zone"', 'no zone, and the campaign names none: a named reject');

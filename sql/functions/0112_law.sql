@@ -1,0 +1,251 @@
+-- Functions here set no search_path: their names are qualified, and whoever defines authority sets it.
+-- Which rules apply to a dial: the law's and the tenant's own, by jurisdiction and date, merged into one row. Every rule
+-- only adds a demand, so a tenant's own rules can make a verdict stricter and never milder.
+SET LOCAL ROLE app_owner;
+
+-- What is wrong with the shape of a rule's value; NULL: nothing.
+CREATE OR REPLACE FUNCTION app.rule_lacks(p_rule text, p_value jsonb) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    span jsonb;
+    kind text := jsonb_typeof(p_value);
+    want text := CASE WHEN p_rule IN ('prefixes', 'notice') THEN 'array' ELSE 'object' END;
+    numbers text[] := CASE p_rule WHEN 'frequency' THEN '{24h,7d,30d}' WHEN 'reassigned' THEN '{max_age_days}'
+        WHEN 'preferences' THEN '{max_age_days}' WHEN 'holds' THEN '{abandon_h,refusal_d,conversation_d}'
+        WHEN 'abandon' THEN '{share,min_answers,days}' WHEN 'short_calls' THEN '{share,min_answers,days}' ELSE '{}' END;
+    name text;
+BEGIN
+    IF kind IS DISTINCT FROM want THEN
+        RETURN 'not an ' || want;
+    END IF;
+    IF p_rule = 'hours' AND jsonb_typeof(p_value -> 'spans') IS DISTINCT FROM 'array' THEN
+        RETURN 'no spans';
+    END IF;
+    FOR span IN SELECT e FROM jsonb_array_elements(CASE p_rule WHEN 'hours' THEN p_value -> 'spans' ELSE '[]' END) AS e LOOP
+        IF jsonb_typeof(span -> 'days') IS DISTINCT FROM 'array' OR span ->> 'from' !~ '^([01]\d|2[0-4]):[0-5]\d$'
+           OR coalesce(span ->> 'to', '') !~ '^([01]\d|2[0-4]):[0-5]\d$' OR span ->> 'from' IS NULL THEN
+            RETURN 'a span without days, from or to';
+        END IF;
+    END LOOP;
+    IF p_rule = 'consent' AND jsonb_typeof(p_value -> 'levels') IS DISTINCT FROM 'object' THEN
+        RETURN 'no levels';
+    ELSIF p_rule = 'lists' AND jsonb_typeof(p_value -> 'lists') IS DISTINCT FROM 'array' THEN
+        RETURN 'no lists';
+    END IF;
+    FOREACH name IN ARRAY numbers LOOP
+        IF p_value ? name AND jsonb_typeof(p_value -> name) <> 'number' THEN
+            RETURN name || ' is no number';
+        ELSIF NOT p_value ? name AND p_rule NOT IN ('frequency', 'holds') THEN
+            RETURN 'no ' || name;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+-- A rule that was in force stays what it was: verdicts of the past are judged by it. It is closed, and another follows.
+CREATE OR REPLACE FUNCTION app.rules_guard() RETURNS trigger
+LANGUAGE plpgsql SET search_path = ''
+AS $$
+DECLARE
+    lacks text;
+BEGIN
+    IF TG_OP = 'DELETE' OR (TG_OP = 'UPDATE' AND (NEW.id, NEW.jurisdiction, NEW.rule, NEW.value, NEW.valid_from)
+                                                 IS DISTINCT FROM (OLD.id, OLD.jurisdiction, OLD.rule, OLD.value, OLD.valid_from)) THEN
+        RAISE EXCEPTION 'a rule is closed (valid_to), not changed' USING ERRCODE = 'DW006';
+    END IF;
+    lacks := app.rule_lacks(NEW.rule, NEW.value);
+    IF lacks IS NOT NULL THEN
+        RAISE EXCEPTION 'rule %: %', NEW.rule, lacks USING ERRCODE = '23514';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON public.compliance_rules
+    FOR EACH ROW EXECUTE FUNCTION app.rules_guard();
+CREATE OR REPLACE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON public.organization_rules
+    FOR EACH ROW EXECUTE FUNCTION app.rules_guard();
+
+-- The part of a country that a number's area code belongs to; NULL: none is known.
+CREATE OR REPLACE FUNCTION app.number_area(p_phone text) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT a.jurisdiction FROM public.area_jurisdictions a WHERE a.prefix = left(p_phone, 5));
+END
+$$;
+
+-- Where a lead belongs: the number's country and area, the stated address, the recorded residence.
+CREATE OR REPLACE FUNCTION app.lead_regions(l public.leads) RETURNS text[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    found text[] := ARRAY[l.region];
+    area text;
+BEGIN
+    IF l.phone_e164 LIKE '+1%' THEN
+        area := app.number_area(l.phone_e164);
+        -- An area code of another country than the number's own says nothing.
+        IF left(area, 2) = l.region THEN
+            found := found || area;
+        END IF;
+    END IF;
+    IF l.address_region <> ALL (found) THEN
+        found := found || l.address_region;
+    END IF;
+    IF l.residence_region <> ALL (found) THEN
+        found := found || l.residence_region;
+    END IF;
+    RETURN array_remove(found, NULL);
+END
+$$;
+
+-- All jurisdictions of some places: what every dial obeys, the countries, their parts.
+CREATE OR REPLACE FUNCTION app.jurisdictions(p_regions text[]) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+    found text[] := '{ALL}';
+    place text;
+BEGIN
+    FOREACH place IN ARRAY p_regions LOOP
+        IF left(place, 2) <> ALL (found) THEN
+            found := found || left(place, 2);
+        END IF;
+        IF place <> ALL (found) THEN
+            found := found || place;
+        END IF;
+    END LOOP;
+    RETURN found;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION app.region_enabled(p_organization uuid, p_region text, p_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM public.region_enablements e
+                    WHERE e.organization_id = p_organization AND e.region = left(p_region, 2)
+                      AND e.enabled_at <= p_at AND (e.disabled_at IS NULL OR e.disabled_at > p_at));
+END
+$$;
+
+-- The rules of these jurisdictions for one purpose, voice and sector, merged.
+CREATE OR REPLACE FUNCTION app.law_merge(p_organization uuid, p_places text[], p_purpose text, p_voice text, p_today date,
+                                         OUT law app.law, OUT covered text[])
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    found record;
+BEGIN
+    SELECT row(p_places, NULL, bit_xor(uuid_hash_extended(r.id, 0)),
+           coalesce(jsonb_agg(app.country_spans(r.value, r.jurisdiction)) FILTER (WHERE r.rule = 'hours'), '[]'),
+           coalesce(max(app.consent_rank(r.value -> 'levels' ->> p_purpose)) FILTER (WHERE r.rule = 'consent'), 0),
+           coalesce(bool_or((r.value ->> 'per_seller')::boolean AND r.value -> 'levels' ? p_purpose) FILTER (WHERE r.rule = 'consent'), false),
+           min((r.value ->> '24h')::int4) FILTER (WHERE r.rule = 'frequency'),
+           min((r.value ->> '7d')::int4) FILTER (WHERE r.rule = 'frequency'),
+           min((r.value ->> '30d')::int4) FILTER (WHERE r.rule = 'frequency'),
+           ' ' || string_agg(translate(r.value::text, '[]",', '    '), ' ') FILTER (WHERE r.rule = 'prefixes') || ' ',
+           array_agg(r.jurisdiction) FILTER (WHERE r.rule = 'areas'),
+           array_agg(r.jurisdiction) FILTER (WHERE r.rule = 'notice' AND r.value ? p_purpose),
+           jsonb_agg(r.value -> 'lists') FILTER (WHERE r.rule = 'lists'),
+           min((r.value ->> 'max_age_days')::int4) FILTER (WHERE r.rule = 'reassigned'),
+           jsonb_agg(r.value -> p_purpose) FILTER (WHERE r.rule = 'caller_series' AND r.value ? p_purpose),
+           min((r.value ->> 'max_age_days')::int4) FILTER (WHERE r.rule = 'preferences'),
+           make_interval(hours => max((r.value ->> 'abandon_h')::int4) FILTER (WHERE r.rule = 'holds')),
+           make_interval(hours => 24 * max((r.value ->> 'refusal_d')::int4) FILTER (WHERE r.rule = 'holds')),
+           make_interval(hours => 24 * max((r.value ->> 'conversation_d')::int4) FILTER (WHERE r.rule = 'holds')),
+           min((r.value ->> 'share')::float8) FILTER (WHERE r.rule = 'abandon'),
+           min((r.value ->> 'min_answers')::int4) FILTER (WHERE r.rule = 'abandon'),
+           max((r.value ->> 'days')::int4) FILTER (WHERE r.rule = 'abandon'),
+           min((r.value ->> 'share')::float8) FILTER (WHERE r.rule = 'short_calls'),
+           min((r.value ->> 'min_answers')::int4) FILTER (WHERE r.rule = 'short_calls'),
+           max((r.value ->> 'days')::int4) FILTER (WHERE r.rule = 'short_calls'))::app.law AS law,
+           coalesce(array_agg(r.jurisdiction) FILTER (WHERE r.rule = 'hours' AND NOT r.own), '{}') AS covered
+      INTO found
+      FROM (SELECT x.id, x.jurisdiction, x.rule, x.value, false AS own FROM public.compliance_rules x
+             WHERE x.jurisdiction = ANY (p_places) AND x.valid_from <= p_today AND p_today < x.valid_to
+            UNION ALL
+            SELECT x.id, x.jurisdiction, x.rule, x.value, true FROM public.organization_rules x
+             WHERE x.organization_id = p_organization AND x.jurisdiction = ANY (p_places)
+               AND x.valid_from <= p_today AND p_today < x.valid_to) AS r
+     WHERE (NOT r.value ? 'purposes' OR r.value -> 'purposes' ? p_purpose)
+       AND (NOT r.value ? 'voices' OR r.value -> 'voices' ? p_voice)
+       AND (NOT r.value ? 'sectors'
+            OR r.value -> 'sectors' ? (SELECT o.sector FROM public.organizations o WHERE o.id = p_organization));
+    law := found.law;
+    covered := found.covered;
+END
+$$;
+
+-- The law of a dial on a day (UTC). A country without hours of its own gets the generic rules where the organization
+-- enabled it, and is missing where it did not.
+CREATE OR REPLACE FUNCTION app.law_at(p_organization uuid, p_regions text[], p_purpose text, p_voice text, p_at timestamptz)
+RETURNS app.law
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    places text[] := app.jurisdictions(p_regions);
+    today date := (p_at AT TIME ZONE 'UTC')::date;
+    merged record;
+    law app.law;
+    country text;
+BEGIN
+    merged := app.law_merge(p_organization, places, p_purpose, p_voice, today);
+    law := merged.law;
+    FOREACH country IN ARRAY places LOOP
+        CONTINUE WHEN length(country) <> 2 OR country = ANY (merged.covered);
+        IF NOT app.region_enabled(p_organization, country, p_at) THEN
+            law.missing := country;
+            RETURN law;
+        END IF;
+        IF NOT '*' = ANY (places) THEN
+            merged := app.law_merge(p_organization, places || '*'::text, p_purpose, p_voice, today);
+            law := merged.law;
+            IF NOT '*' = ANY (merged.covered) THEN
+                law.missing := country;
+                RETURN law;
+            END IF;
+            places := law.places;
+        END IF;
+    END LOOP;
+    RETURN law;
+END
+$$;
+
+-- All windows that apply: the campaign's, the law's, and the bands that the person chose.
+CREATE OR REPLACE FUNCTION app.law_windows(c public.campaigns, law app.law, chosen jsonb DEFAULT NULL) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN jsonb_build_array(jsonb_build_array(app.campaign_span(c))) || law.hours
+           || CASE WHEN chosen IS NULL THEN '[]'::jsonb ELSE jsonb_build_array(chosen) END;
+END
+$$;
+
+-- A person's chosen bands: of the newest snapshot, where the law asks for one.
+CREATE OR REPLACE FUNCTION app.preference_spans(p_organization uuid, p_phone text, p_at timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN (SELECT p.spans FROM public.number_preferences p
+             WHERE p.organization_id = p_organization AND p.phone_e164 = p_phone AND p.checked_at <= p_at
+             ORDER BY p.checked_at DESC LIMIT 1);
+END
+$$;
+
+RESET ROLE;
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+              WHERE p.pronamespace = 'app'::regnamespace
+                AND p.proname IN ('rule_lacks', 'rules_guard', 'number_area', 'lead_regions', 'jurisdictions', 'region_enabled', 'law_merge',
+                    'law_at', 'law_windows', 'preference_spans', 'consent_rank') LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
+    END LOOP;
+END
+$$;
