@@ -52,6 +52,8 @@ BEGIN
     UPDATE app.context_keys
        SET retired_at = now() + make_interval(secs => grace_s)
      WHERE id <> kept AND retired_at IS NULL;
+    -- What this transaction has verified so far may have been signed with a key that is no more.
+    PERFORM set_config('app.ctx_seen', '', true);
     RETURN kept;
 END
 $$;
@@ -82,19 +84,46 @@ BEGIN
 END
 $$;
 
+-- Keeps what was verified in the registers, where they may be set at all: not while the server only reads.
+CREATE OR REPLACE FUNCTION app.context_keep(organization uuid, mark int8) RETURNS uuid
+LANGUAGE plpgsql VOLATILE SET search_path = ''
+AS $$
+DECLARE
+    halves bytea := uuid_send(organization);
+BEGIN
+    IF current_setting('transaction_read_only') = 'off' THEN
+        PERFORM setval('app.context_high', ('x' || encode(substring(halves, 1, 8), 'hex'))::bit(64)::int8),
+                setval('app.context_low', ('x' || encode(substring(halves, 9, 8), 'hex'))::bit(64)::int8),
+                setval('app.context_mark', mark), set_config('app.ctx_seen', 'yes', true);
+    END IF;
+    RETURN organization;
+END
+$$;
+
 -- The tenant of this transaction, or NULL, and NULL matches no row. Policies compare with
 -- (SELECT app.active_org()), a scalar, so that it runs once per statement.
+-- A signature is checked once per transaction and context: its tenant is then kept in registers that only app_engine
+-- can set (0120), under a mark of context and transaction. What is returned is what was verified, never what the
+-- setting says, so a context made to fit the mark gains nothing. app.ctx_seen only says that the registers of
+-- this session were set in this transaction; forged, it ends in a wrong mark or an error.
 CREATE OR REPLACE FUNCTION app.active_org() RETURNS uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
-    context text := nullif(current_setting('app.ctx', true), '');
+    context text := current_setting('app.ctx', true);
+    mark int8;
     claims jsonb;
     wanted text;
     subject text;
 BEGIN
-    IF context IS NOT NULL THEN
-        RETURN CASE WHEN app.context_valid(context) THEN split_part(context, '.', 1)::uuid END;
+    IF context <> '' THEN
+        mark := hashtextextended(context, (extract(epoch FROM transaction_timestamp()) * 1000000)::int8);
+        IF current_setting('app.ctx_seen', true) = 'yes' THEN
+            IF currval('app.context_mark') = mark THEN
+                RETURN encode(int8send(currval('app.context_high')) || int8send(currval('app.context_low')), 'hex')::uuid;
+            END IF;
+        END IF;
+        RETURN CASE WHEN app.context_valid(context) THEN app.context_keep(split_part(context, '.', 1)::uuid, mark) END;
     END IF;
     IF nullif(current_setting('request.jwt.claims', true), '') IS NULL
        OR NOT EXISTS (SELECT FROM app.claim_logins l WHERE l.login = session_user) THEN
@@ -118,7 +147,7 @@ END
 $$;
 
 RESET ROLE;
-REVOKE ALL ON FUNCTION app.context_key_set(bytea, int4), app.context_valid(text) FROM PUBLIC, anon, authenticated, service_role;
+REVOKE ALL ON FUNCTION app.context_key_set(bytea, int4), app.context_valid(text), app.context_keep(uuid, int8) FROM PUBLIC, anon, authenticated, service_role;
 REVOKE ALL ON FUNCTION app.touch() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.context_key_set(bytea, int4) TO app_owner;
 REVOKE ALL ON FUNCTION app.active_org() FROM PUBLIC, anon;
@@ -138,6 +167,7 @@ BEGIN
                    ' WITH CHECK (organization_id = (SELECT app.active_org()))', target);
     EXECUTE format('CREATE POLICY engine ON %s TO app_engine USING (true) WITH CHECK (true)', target);
     EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC, anon, authenticated, service_role', target);
+    EXECUTE format('REVOKE TRUNCATE ON TABLE %s FROM app_owner', target);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %s TO app_engine', target);
     IF clients = '*' THEN
         EXECUTE format('GRANT SELECT ON TABLE %s TO authenticated, service_role', target);
@@ -156,6 +186,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
     EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', target);
     EXECUTE format('REVOKE ALL ON TABLE %s FROM PUBLIC, anon, authenticated, service_role', target);
+    EXECUTE format('REVOKE TRUNCATE ON TABLE %s FROM app_owner', target);
     EXECUTE format('CREATE POLICY engine ON %s TO app_engine USING (true) WITH CHECK (true)', target);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %s TO app_engine', target);
     IF readable THEN

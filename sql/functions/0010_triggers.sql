@@ -104,7 +104,9 @@ BEGIN
        OR NEW.outcome IS NULL THEN
         RAISE EXCEPTION 'an attempt is settled, not edited' USING ERRCODE = 'DW004';
     END IF;
-    IF NEW.outcome <> 'not_placed' THEN
+    IF NEW.outcome <> 'not_placed' AND EXISTS (SELECT FROM public.call_queue q
+            WHERE q.organization_id = NEW.organization_id AND q.campaign_id = NEW.campaign_id AND q.lead_id = NEW.lead_id
+              AND q.callback_at IS NOT NULL) THEN
         -- A callback is used up by the attempt that was made for it, not by one that was never placed.
         UPDATE public.call_queue q SET callback_at = NULL
           FROM public.call_logs l

@@ -1,10 +1,23 @@
 -- The claim: takes due rows of the queue, asks the gate, and writes the intent, for all tenants, fairly, while
--- counting lines and calls per second in the database, so that no number of daemons exceeds a limit.
+-- counting lines and calls per second in the database, so that no number of daemons exceeds a limit. How the shares
+-- are made: docs/decisions/0120.
 --
 -- Locks: the claim_pace rows of the campaign and of its accounts (skipped when another session holds them), queue
 -- rows (skipped when locked), an advisory lock per number (skipped when held). It waits for nothing but the
 -- tenants' rows at its end, taken in one order.
 SET LOCAL ROLE app_engine;
+
+-- What the claim collects before it writes: rows that passed the gate, and rows to be put back with their reason.
+DO $$
+BEGIN
+    IF to_regtype('engine.pick') IS NULL THEN
+        CREATE TYPE engine.pick AS (queue_id uuid, lead_id uuid, call_id uuid, attempt_number int4, account uuid, caller text,
+            callee text, seen jsonb);
+        CREATE TYPE engine.put_back AS (queue_id uuid, reason text, due timestamptz);
+        REVOKE ALL ON TYPE engine.pick, engine.put_back FROM PUBLIC;
+    END IF;
+END
+$$;
 
 -- Calls that may begin now on an account: lines, unknown outcomes, calls per second.
 CREATE OR REPLACE FUNCTION engine.account_room(a public.carrier_accounts, p_at timestamptz) RETURNS int4
@@ -38,9 +51,6 @@ DECLARE
     pace record;
     recent int8;
 BEGIN
-    IF app.budget_spent(c) THEN
-        RETURN 0;
-    END IF;
     SELECT count(*) INTO live FROM public.call_logs l
      WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.direction = 'outbound'
        AND l.status NOT IN ('ended', 'not_placed');
@@ -48,19 +58,22 @@ BEGIN
     SELECT count(*) INTO recent FROM public.call_logs l
      WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.direction = 'outbound'
        AND l.intent_at > p_at - pace.span;
-    RETURN greatest(0, least(c.lines - live, pace.calls - recent));
+    RETURN greatest(0, least(c.lines - live, pace.calls - recent, CASE WHEN c.budget_minor IS NOT NULL THEN app.budget_room(c) END));
 END
 $$;
 
--- The caller ids of a campaign whose accounts this session could lock, each with its room; an account's room is
--- shared by its numbers and counted down by the caller.
-CREATE OR REPLACE FUNCTION engine.claim_lines(c public.campaigns, p_at timestamptz, OUT lines engine.line[], OUT rooms jsonb)
+-- The caller ids of a campaign whose accounts this session could lock, each with its room, and those accounts with
+-- theirs; an account's room is shared by its numbers and counted down by the caller.
+DROP FUNCTION IF EXISTS engine.claim_lines(public.campaigns, timestamptz);
+CREATE OR REPLACE FUNCTION engine.claim_lines(c public.campaigns, p_at timestamptz, OUT lines engine.line[], OUT accounts uuid[],
+                                   OUT rooms int4[])
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
     a public.carrier_accounts;
 BEGIN
     lines := '{}';
+    accounts := '{}';
     rooms := '{}';
     FOR a IN SELECT * FROM public.carrier_accounts t
               WHERE t.organization_id = c.organization_id AND t.status = 'active' AND t.id = ANY (ARRAY(
@@ -72,8 +85,12 @@ BEGIN
           WHERE p.organization_id = a.organization_id AND p.scope = 'account' AND p.scope_id = a.id
             FOR UPDATE SKIP LOCKED;
         CONTINUE WHEN NOT FOUND;
-        rooms := rooms || jsonb_build_object(a.id, engine.account_room(a, p_at));
+        accounts := accounts || a.id;
+        rooms := rooms || engine.account_room(a, p_at);
     END LOOP;
+    IF cardinality(accounts) = 0 OR 0 = ALL (rooms) THEN
+        RETURN;
+    END IF;
     SELECT coalesce(array_agg(row(p.phone_e164, p.carrier_account_id, CASE WHEN p.lines IS NULL THEN 1000000 ELSE p.lines - (
                    SELECT count(*) FROM public.call_logs l
                     WHERE l.organization_id = p.organization_id AND l.carrier_account_id = p.carrier_account_id
@@ -81,30 +98,32 @@ BEGIN
                ORDER BY p.phone_e164), '{}') INTO lines
       FROM public.campaign_numbers m
       JOIN public.phone_numbers p ON p.organization_id = m.organization_id AND p.id = m.phone_number_id AND p.status = 'active'
-     WHERE m.organization_id = c.organization_id AND m.campaign_id = c.id AND rooms ? p.carrier_account_id::text;
+     WHERE m.organization_id = c.organization_id AND m.campaign_id = c.id AND p.carrier_account_id = ANY (accounts);
 END
 $$;
 
--- Which line phones this lead: always the same one while it has room, so that a person sees one number. 0 = none.
-CREATE OR REPLACE FUNCTION engine.pick_line(lines engine.line[], rooms jsonb, p_lead uuid) RETURNS int4
+-- Which line phones this lead: always the same one while it has room, so that a person sees one number. suits: which
+-- lines belong to the series that the law asks for (NULL: it asks for none); where none of them has room, any will do,
+-- and the gate says why not. 0 = none.
+DROP FUNCTION IF EXISTS engine.pick_line(engine.line[], jsonb, uuid);
+CREATE OR REPLACE FUNCTION engine.pick_line(lines engine.line[], accounts uuid[], rooms int4[], suits boolean[], p_lead uuid) RETURNS int4
 LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
 DECLARE
     n int4 := cardinality(lines);
-    first int4;
+    first int4 := (hashtextextended(p_lead::text, 0) & 1073741823)::int4;
+    any_line int4 := 0;
     i int4;
 BEGIN
-    IF n = 0 THEN
-        RETURN 0;
-    END IF;
-    first := (hashtextextended(p_lead::text, 0) & 1073741823)::int4;
     FOR step IN 0..n - 1 LOOP
         i := (first + step) % n + 1;
-        IF lines[i].room > 0 AND (rooms ->> lines[i].account::text)::int4 > 0 THEN
+        CONTINUE WHEN lines[i].room <= 0 OR rooms[array_position(accounts, lines[i].account)] <= 0;
+        IF suits IS NULL OR suits[i] THEN
             RETURN i;
         END IF;
+        any_line := CASE any_line WHEN 0 THEN i ELSE any_line END;
     END LOOP;
-    RETURN 0;
+    RETURN any_line;
 END
 $$;
 
@@ -126,222 +145,406 @@ BEGIN
 END
 $$;
 
--- Puts a blocked row back, so that it does not stand before others: until the moment its reason can change, or
--- for good when nothing but somebody's act changes it.
-CREATE OR REPLACE FUNCTION engine.claim_defer(q public.call_queue, v app.verdict, p_at timestamptz) RETURNS void
+-- Puts blocked rows back, so that they do not stand before others: until the moment their reason can change, or for
+-- good when nothing but somebody's act changes it.
+DROP FUNCTION IF EXISTS engine.claim_defer(public.call_queue, app.verdict, timestamptz);
+CREATE OR REPLACE FUNCTION engine.claim_defer(p_organization uuid, p_rows engine.put_back[], p_at timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
     UPDATE public.call_queue t
-       SET status = CASE WHEN v.next_change_at IS NULL THEN 'failed' ELSE 'queued' END,
-           last_error = v.reason, next_retry_at = coalesce(v.next_change_at, t.next_retry_at),
-           finished_at = CASE WHEN v.next_change_at IS NULL THEN p_at END
-     WHERE t.organization_id = q.organization_id AND t.id = q.id;
+       SET status = CASE WHEN r.due IS NULL THEN 'failed' ELSE 'queued' END,
+           last_error = r.reason, next_retry_at = coalesce(r.due, t.next_retry_at),
+           finished_at = CASE WHEN r.due IS NULL THEN p_at END
+      FROM unnest(p_rows) AS r
+     WHERE t.organization_id = p_organization AND t.id = r.queue_id;
 END
 $$;
 
--- Writes the intent: call log (which runs the gate again), journal entry, queue row in processing.
-CREATE OR REPLACE FUNCTION engine.claim_write(q public.call_queue, c public.campaigns, l engine.line, p_phone text, seen jsonb,
-    p_node uuid, p_worker uuid, p_until timestamptz, p_timeline int8, p_at timestamptz) RETURNS engine.claimed
+-- Writes the intents: call logs (each insert runs the gate again), journal entries, queue rows in processing. One
+-- statement a table for all of them: what Postgres prepares for each statement is then shared.
+DROP FUNCTION IF EXISTS engine.claim_write(public.call_queue, public.campaigns, engine.line, text, jsonb, uuid, uuid, timestamptz, int8, timestamptz);
+CREATE OR REPLACE FUNCTION engine.claim_write(c public.campaigns, p_picks engine.pick[], p_node uuid, p_worker uuid, p_until timestamptz,
+                                   p_at timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
-    call uuid := app.uuid7();
-    attempt int4 := q.attempt_number + 1;
+    timeline int8 := engine.timeline();
 BEGIN
     INSERT INTO public.call_logs (organization_id, id, lead_id, campaign_id, project_id, queue_id, attempt_number,
         carrier_account_id, direction, caller_number, callee_number, status, node_id, worker_id, leased_until, intent_at,
         timeline_id)
-    VALUES (q.organization_id, call, q.lead_id, q.campaign_id, c.project_id, q.id, attempt, l.account, 'outbound', l.phone,
-        p_phone, 'reserved', p_node, p_worker, p_until, p_at, p_timeline);
+    SELECT c.organization_id, k.call_id, k.lead_id, c.id, c.project_id, k.queue_id, k.attempt_number, k.account, 'outbound', k.caller,
+           k.callee, 'reserved', p_node, p_worker, p_until, p_at, timeline
+      FROM unnest(p_picks) AS k;
     INSERT INTO public.call_attempts (organization_id, lead_id, campaign_id, call_log_id, attempt_number, gate)
-    VALUES (q.organization_id, q.lead_id, q.campaign_id, call, attempt, seen);
+    SELECT c.organization_id, k.lead_id, c.id, k.call_id, k.attempt_number, k.seen FROM unnest(p_picks) AS k;
     UPDATE public.call_queue t
-       SET status = 'processing', attempt_number = attempt, call_log_id = call, lease_owner = p_worker,
+       SET status = 'processing', attempt_number = k.attempt_number, call_log_id = k.call_id, lease_owner = p_worker,
            leased_until = p_until, fencing_token = t.fencing_token + 1, last_error = NULL
-     WHERE t.organization_id = q.organization_id AND t.id = q.id;
-    RETURN row(call, q.organization_id, q.campaign_id, q.lead_id, q.id, l.account, l.phone, p_phone, attempt)::engine.claimed;
+      FROM unnest(p_picks) AS k
+     WHERE t.organization_id = c.organization_id AND t.id = k.queue_id;
+END
+$$;
+
+-- The same one by one, after one of them was refused where it was written: that one waits a minute, the others go.
+CREATE OR REPLACE FUNCTION engine.claim_write_each(c public.campaigns, p_picks engine.pick[], p_node uuid, p_worker uuid,
+                                        p_until timestamptz, p_at timestamptz) RETURNS engine.pick[]
+LANGUAGE plpgsql SET search_path = ''
+AS $$
+DECLARE
+    k engine.pick;
+    written engine.pick[] := '{}';
+BEGIN
+    FOREACH k IN ARRAY p_picks LOOP
+        BEGIN
+            PERFORM engine.claim_write(c, ARRAY[k], p_node, p_worker, p_until, p_at);
+            written := written || k;
+        EXCEPTION WHEN SQLSTATE 'DW001' OR unique_violation THEN
+            PERFORM engine.claim_defer(c.organization_id, ARRAY[row(k.queue_id, 'duplicate', p_at + interval '1 minute')::engine.put_back], p_at);
+        END;
+    END LOOP;
+    RETURN written;
 END
 $$;
 
 -- The history this server writes: after a failover it is another one.
 CREATE OR REPLACE FUNCTION engine.timeline() RETURNS int8
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
-    SELECT ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int8
-$$;
-
--- The gate's word on one row. closed remembers, for the zones and countries of leads seen before, that they are
--- closed and until when: a list of a million leads in a zone that sleeps is put aside quickly.
-CREATE OR REPLACE FUNCTION engine.claim_verdict(c public.campaigns, l public.leads, p_from text, p_place text, closed jsonb, p_at timestamptz)
-RETURNS app.verdict
-LANGUAGE plpgsql SET search_path = ''
-AS $$
-DECLARE
-    v app.verdict;
 BEGIN
-    IF closed ? p_place THEN
-        RETURN app.verdict(closed #>> ARRAY[p_place, '0'], (closed #>> ARRAY[p_place, '1'])::timestamptz);
-    END IF;
-    IF NOT pg_try_advisory_xact_lock(app.number_lock(c.organization_id, l.phone_e164)) THEN
-        RETURN app.verdict('duplicate', p_at + interval '5 seconds');
-    END IF;
-    v := app.gate(c.organization_id, c.id, l.id, p_from, p_at, NULL, true);
-    IF v.reason = 'dial_paused' AND v.evidence ->> 'paused' = 'number' THEN
-        v.next_change_at := p_at + interval '1 minute';
-    END IF;
-    RETURN v;
+    RETURN ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int8;
 END
 $$;
 
--- Up to p_want calls of one campaign. Ends early when the campaign or its accounts have no room; looks at a bounded
--- number of rows.
-CREATE OR REPLACE FUNCTION engine.claim_campaign(p_organization uuid, p_campaign uuid, p_want int4, p_node uuid, p_worker uuid,
-    p_until timestamptz, p_at timestamptz) RETURNS SETOF engine.claimed
+DROP FUNCTION IF EXISTS engine.claim_verdict(public.campaigns, public.leads, text, text, jsonb, timestamptz);
+
+-- The rows of a campaign, best first, until p_want of them passed, lines or rows ran out, or p_most were looked at; those
+-- that may not be dialed now are put back page by page. closed remembers, for the zones and places of leads seen
+-- before, that they are closed and until when: a list of a million leads in a zone that sleeps is put aside quickly.
+-- A reason that concerns the whole campaign ends the visit and leaves the row where it is.
+CREATE OR REPLACE FUNCTION engine.claim_rows(c public.campaigns, p_want int4, p_most int4, p_at timestamptz,
+                                  OUT picks engine.pick[], OUT seen int4)
+LANGUAGE plpgsql SET search_path = ''
+AS $$
+DECLARE
+    r record;
+    lines engine.line[];
+    accounts uuid[];
+    rooms int4[];
+    taken text[] := '{}';
+    backs engine.put_back[];
+    regions text[];
+    law app.law;
+    suits boolean[];
+    place text;
+    closed jsonb := '{}';
+    page int4 := p_want;
+    more boolean := true;
+    i int4;
+    v app.verdict;
+BEGIN
+    picks := '{}';
+    seen := 0;
+    SELECT * INTO lines, accounts, rooms FROM engine.claim_lines(c, p_at);
+    more := cardinality(lines) > 0 AND engine.wake(c.organization_id, c.id, p_at, p_want + 200) IS NOT NULL;
+    WHILE more AND seen < p_most LOOP
+        backs := '{}';
+        more := false;
+        -- What passed is still ready, and first.
+        FOR r IN SELECT t.id, t.attempt_number, l AS lead FROM public.call_queue t
+                   JOIN public.leads l ON l.organization_id = t.organization_id AND l.id = t.lead_id
+                  WHERE t.organization_id = c.organization_id AND t.campaign_id = c.id AND t.ready
+                  ORDER BY t.priority DESC, t.score DESC, t.next_retry_at, t.id
+                  LIMIT page OFFSET cardinality(picks) FOR UPDATE OF t SKIP LOCKED LOOP
+            -- One law for the leads of one place, as long as they follow one another.
+            IF regions IS DISTINCT FROM app.lead_regions(r.lead) THEN
+                regions := app.lead_regions(r.lead);
+                law := CASE WHEN cardinality(regions) > 0 THEN app.law_at(c.organization_id, regions, c.purpose, c.voice_kind, p_at) END;
+                suits := CASE WHEN law.series IS NOT NULL THEN ARRAY(SELECT app.series_ok(law, n.phone) FROM unnest(lines) AS n) END;
+            END IF;
+            i := engine.pick_line(lines, accounts, rooms, suits, (r.lead).id);
+            more := i > 0 AND cardinality(picks) < p_want;
+            EXIT WHEN NOT more;
+            seen := seen + 1;
+            place := array_to_string(app.lead_zones(r.lead, c.timezone), ',') || ' ' || array_to_string(regions, ',');
+            IF closed ? place THEN
+                backs := backs || row(r.id, closed #>> ARRAY[place, '0'], (closed #>> ARRAY[place, '1'])::timestamptz)::engine.put_back;
+                CONTINUE;
+            END IF;
+            IF (r.lead).phone_e164 = ANY (taken)
+               OR NOT pg_try_advisory_xact_lock(app.number_lock(c.organization_id, (r.lead).phone_e164)) THEN
+                v := app.verdict('duplicate', p_at + interval '5 seconds');
+            ELSE
+                v := app.gate(c.organization_id, c.id, (r.lead).id, lines[i].phone, p_at, NULL, true, law);
+            END IF;
+            IF v.reason IS NULL THEN
+                picks := picks || row(r.id, (r.lead).id, app.uuid7(), r.attempt_number + 1, lines[i].account, lines[i].phone,
+                                      (r.lead).phone_e164, v.evidence)::engine.pick;
+                taken := taken || (r.lead).phone_e164;
+                lines[i].room := lines[i].room - 1;
+                i := array_position(accounts, lines[i].account);
+                rooms[i] := rooms[i] - 1;
+                CONTINUE;
+            END IF;
+            more := NOT engine.ends_visit(v);
+            EXIT WHEN NOT more;
+            -- A paused number of ours or theirs is looked at again in a minute.
+            backs := backs || row(r.id, v.reason, CASE v.reason WHEN 'dial_paused' THEN p_at + interval '1 minute'
+                                                   ELSE v.next_change_at END)::engine.put_back;
+            IF v.reason IN ('outside_window', 'dates', 'holiday') AND v.next_change_at IS NOT NULL THEN
+                closed := closed || jsonb_build_object(place, jsonb_build_array(v.reason, v.next_change_at));
+            END IF;
+        END LOOP;
+        IF cardinality(backs) > 0 THEN
+            PERFORM engine.claim_defer(c.organization_id, backs, p_at);
+        END IF;
+        more := more AND cardinality(picks) < p_want;
+        page := least(100, greatest(2 * page, p_want));
+    END LOOP;
+END
+$$;
+
+-- Is the reason one of the whole campaign, so that its other rows need not be asked?
+CREATE OR REPLACE FUNCTION engine.ends_visit(v app.verdict) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+BEGIN
+    RETURN v.evidence ->> 'paused' IS DISTINCT FROM 'number'
+       AND EXISTS (SELECT FROM public.skip_reasons x WHERE x.reason = v.reason AND x.scope = 'campaign');
+END
+$$;
+
+-- Up to p_want calls of one campaign, which the caller has locked, their intents written; work: rows that were looked
+-- at in vain. An error in here is this campaign's alone: it is told to the server's log, and the others are served.
+-- alone: after a refusal at the moment of writing, one row at a time.
+DROP FUNCTION IF EXISTS engine.claim_campaign(uuid, uuid, int4, uuid, uuid, timestamptz, timestamptz);
+CREATE OR REPLACE FUNCTION engine.claim_campaign(p_organization uuid, p_campaign uuid, p_want int4, p_most int4, p_node uuid, p_worker uuid,
+    p_until timestamptz, p_at timestamptz, alone boolean, OUT claimed engine.claimed[], OUT work int4)
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
     c public.campaigns;
-    q public.call_queue;
-    l public.leads;
-    lines engine.line[];
-    rooms jsonb;
-    place text;
-    closed jsonb := '{}';
-    timeline int8 := engine.timeline();
+    got record;
     wanted int4;
-    page int4;
-    seen int4 := 0;
-    taken int4 := 0;
-    fetched int4;
-    i int4;
-    v app.verdict;
 BEGIN
-    PERFORM FROM public.claim_pace p
-      WHERE p.organization_id = p_organization AND p.scope = 'campaign' AND p.scope_id = p_campaign FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
+    claimed := '{}';
+    work := 0;
     SELECT * INTO c FROM public.campaigns t WHERE t.organization_id = p_organization AND t.id = p_campaign;
     wanted := least(p_want, engine.campaign_room(c, p_at));
     IF wanted <= 0 THEN
         RETURN;
     END IF;
-    SELECT * INTO lines, rooms FROM engine.claim_lines(c, p_at);
-    PERFORM engine.wake(p_organization, p_campaign, p_at, wanted + 200);
-    page := wanted;
-    WHILE taken < wanted AND seen < 4 * wanted + 400 LOOP
-        fetched := 0;
-        FOR q IN SELECT * FROM public.call_queue t
-                  WHERE t.organization_id = p_organization AND t.campaign_id = p_campaign AND t.ready
-                  ORDER BY t.priority DESC, t.score DESC, t.next_retry_at, t.id
-                  LIMIT page FOR UPDATE SKIP LOCKED LOOP
-            fetched := fetched + 1;
-            i := engine.pick_line(lines, rooms, q.lead_id);
-            IF i = 0 OR taken = wanted THEN
-                RETURN;
-            END IF;
-            SELECT * INTO l FROM public.leads t WHERE t.organization_id = p_organization AND t.id = q.lead_id;
-            place := array_to_string(app.lead_zones(l, c.timezone), ',') || ' ' || array_to_string(app.lead_regions(l), ',');
-            v := engine.claim_verdict(c, l, lines[i].phone, place, closed, p_at);
-            IF v.reason IS NULL THEN
-                RETURN NEXT engine.claim_write(q, c, lines[i], l.phone_e164, v.evidence, p_node, p_worker, p_until, timeline, p_at);
-                lines[i].room := lines[i].room - 1;
-                rooms := jsonb_set(rooms, ARRAY[lines[i].account::text], to_jsonb((rooms ->> lines[i].account::text)::int4 - 1));
-                taken := taken + 1;
-            ELSIF v.reason = 'campaign_paused' OR (v.reason = 'dial_paused' AND v.next_change_at IS NULL) THEN
-                RETURN;
-            ELSE
-                PERFORM engine.claim_defer(q, v, p_at);
-                IF v.reason IN ('outside_window', 'dates', 'holiday') AND v.next_change_at IS NOT NULL THEN
-                    closed := closed || jsonb_build_object(place, jsonb_build_array(v.reason, v.next_change_at));
-                END IF;
-            END IF;
-        END LOOP;
-        EXIT WHEN fetched = 0;
-        seen := seen + fetched;
-        page := CASE WHEN closed = '{}' THEN wanted - taken ELSE 100 END;
-    END LOOP;
+    got := engine.claim_rows(c, wanted, least(p_most, 4 * wanted + 200), p_at);
+    IF alone THEN
+        got.picks := engine.claim_write_each(c, got.picks, p_node, p_worker, p_until, p_at);
+    ELSIF cardinality(got.picks) > 0 THEN
+        PERFORM engine.claim_write(c, got.picks, p_node, p_worker, p_until, p_at);
+    END IF;
+    SELECT coalesce(array_agg(row(k.call_id, p_organization, p_campaign, k.lead_id, k.queue_id, k.account, k.caller, k.callee,
+                                  k.attempt_number)::engine.claimed), '{}') INTO claimed FROM unnest(got.picks) AS k;
+    work := got.seen - cardinality(claimed);
+EXCEPTION
+    WHEN SQLSTATE 'DW001' OR unique_violation THEN
+        IF NOT alone THEN
+            SELECT * INTO claimed, work FROM engine.claim_campaign(p_organization, p_campaign, p_want, p_most, p_node, p_worker, p_until, p_at, true);
+        END IF;
+    WHEN OTHERS THEN
+        RAISE LOG 'claim of campaign % failed: % %', p_campaign, SQLSTATE, SQLERRM;
+        claimed := '{}';
+        work := 100;
 END
 $$;
 
--- Campaigns that have something due, the least served first: by tenant, then within the tenant, each with its share
--- of what is wanted. One that was idle or blocked for long does not take everything until it has caught up.
-CREATE OR REPLACE FUNCTION engine.claim_plan(p_want int4, p_at timestamptz)
-RETURNS TABLE (organization_id uuid, campaign_id uuid, quota int4, tenant_at float8, campaign_at float8, tenant_weight int4,
-               campaign_weight int4)
-LANGUAGE plpgsql STABLE SET search_path = ''
+-- The campaigns of a tenant that may dial and have something due. Inlined where it is used. Scalar subqueries, not EXISTS:
+-- those the planner may turn into one look at the waiting rows of everybody.
+CREATE OR REPLACE FUNCTION engine.campaigns_due(p_organization uuid, p_at timestamptz) RETURNS SETOF public.campaigns
+LANGUAGE sql STABLE
+AS $$
+    SELECT c.* FROM public.campaigns c
+     WHERE c.organization_id = p_organization AND c.status = 'active' AND c.archived_at IS NULL AND c.closing_reason IS NULL
+       AND coalesce((SELECT true FROM public.call_queue q
+                      WHERE q.organization_id = c.organization_id AND q.campaign_id = c.id AND q.ready LIMIT 1),
+                    (SELECT true FROM public.call_queue q
+                      WHERE q.organization_id = c.organization_id AND q.campaign_id = c.id AND q.status = 'queued'
+                        AND NOT q.ready AND q.next_retry_at <= p_at LIMIT 1))
+       AND NOT EXISTS (SELECT FROM public.dial_pauses x
+                        WHERE x.organization_id = c.organization_id AND (x.resumed_at IS NULL OR x.resumed_at > p_at)
+                          AND (x.scope = 'tenant' OR x.campaign_id = c.id))
+$$;
+
+-- What one visit may take. level: the virtual time to which p_want lifts all that stand below it; whoever stands there or
+-- above waits for the next claim. At least a fourth of p_want (five at most), so that what a visit costs is not paid for
+-- every single call of a large batch; what that is too much is made up for by the next claims.
+CREATE OR REPLACE FUNCTION engine.portion(level float8, since float8, weight int4, p_want int4) RETURNS int4
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+    RETURN CASE WHEN since >= level THEN 0 ELSE greatest(ceil(weight * (level - since)), least(5, ceil(p_want / 4.0))) END;
+END
+$$;
+
+-- Tenants that have something due, the least served by weight first, each with its part of p_want. One that was idle or
+-- blocked for long does not take everything until it has caught up: it stands 20 calls by weight behind the most served.
+DROP FUNCTION IF EXISTS engine.claim_tenants(timestamptz);
+CREATE OR REPLACE FUNCTION engine.claim_tenants(p_want int4, p_at timestamptz)
+RETURNS TABLE (organization_id uuid, weight int4, since float8, quota int4)
+LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
     RETURN QUERY
     WITH due AS (
-        SELECT c.organization_id, c.id, c.weight, o.weight AS tenant_weight, t.served AS tenant_served, p.served
-          FROM public.campaigns c
-          JOIN public.organizations o ON o.id = c.organization_id AND o.archived_at IS NULL
-          JOIN public.claim_pace t ON t.organization_id = c.organization_id AND t.scope = 'tenant' AND t.scope_id = c.organization_id
-          JOIN public.claim_pace p ON p.organization_id = c.organization_id AND p.scope = 'campaign' AND p.scope_id = c.id
-         WHERE c.status = 'active' AND c.archived_at IS NULL AND c.closing_reason IS NULL
-           AND (EXISTS (SELECT FROM public.call_queue q
-                         WHERE q.organization_id = c.organization_id AND q.campaign_id = c.id AND q.ready)
-                OR EXISTS (SELECT FROM public.call_queue q
-                            WHERE q.organization_id = c.organization_id AND q.campaign_id = c.id AND q.status = 'queued'
-                              AND NOT q.ready AND q.next_retry_at <= p_at))
-           AND NOT EXISTS (SELECT FROM public.platform_pauses x WHERE x.resumed_at IS NULL OR x.resumed_at > p_at)
-           AND NOT EXISTS (SELECT FROM public.dial_pauses x
-                            WHERE x.organization_id = c.organization_id AND (x.resumed_at IS NULL OR x.resumed_at > p_at)
-                              AND (x.scope = 'tenant' OR x.campaign_id = c.id))
-    ), shared AS (
-        SELECT d.*, sum(d.weight) OVER w AS tenant_sum,
-               greatest(d.tenant_served, max(d.tenant_served) OVER () - 20) AS tenant_at,
-               greatest(d.served, max(d.served) OVER w - 20) AS campaign_at
-          FROM due d
-        WINDOW w AS (PARTITION BY d.organization_id)
+        SELECT o.id, o.weight, greatest(t.served, max(t.served) OVER () - 20) AS since
+          FROM public.organizations o
+          JOIN public.claim_pace t ON t.organization_id = o.id AND t.scope = 'tenant' AND t.scope_id = o.id
+         WHERE o.archived_at IS NULL AND EXISTS (SELECT FROM engine.campaigns_due(o.id, p_at))
+    ), lifted AS (
+        SELECT d.*, (p_want + sum(d.weight * d.since) OVER w) / sum(d.weight) OVER w AS level FROM due d
+        WINDOW w AS (ORDER BY d.since, d.id)
     )
-    SELECT s.organization_id, s.id,
-           ceil(p_want * s.tenant_weight::float8 * s.weight / s.tenant_sum
-                / sum(s.tenant_weight::float8 * s.weight / s.tenant_sum) OVER ())::int4,
-           s.tenant_at, s.campaign_at, s.tenant_weight, s.weight
-      FROM shared s
-     ORDER BY s.tenant_at, s.organization_id, s.campaign_at, s.id;
+    SELECT f.id, f.weight, f.since, engine.portion(min(f.level) OVER (), f.since, f.weight, p_want)
+      FROM lifted f
+     ORDER BY f.since, f.id;
 END
 $$;
 
--- Up to p_want calls, each with its intent written. The caller may act on them once the commit is acknowledged.
-CREATE OR REPLACE FUNCTION engine.claim(p_node uuid, p_worker uuid, p_want int4, p_at timestamptz, p_lease_ms int8)
-RETURNS SETOF engine.claimed
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+-- The campaigns of a tenant that have something due, in the order in which they are served, each with its part of p_want.
+-- Where lines are what is short (no more of them free than calls may begin), the campaign with the fewest live calls
+-- for its weight is first, up to its share of the lines; else the one that began the fewest for its weight.
+CREATE OR REPLACE FUNCTION engine.claim_campaigns(p_organization uuid, p_want int4, p_at timestamptz)
+RETURNS TABLE (campaign_id uuid, weight int4, since float8, quota int4)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    free record;
+BEGIN
+    SELECT coalesce(sum(a.lines - n.live), 0) AS lines, coalesce(sum(n.live), 0) AS live,
+           coalesce(sum(a.lines - n.live) <= sum(pace.calls - m.begun), false) AS short INTO free
+      FROM public.carrier_accounts a, app.pace(a.calls_per_second) AS pace,
+           LATERAL (SELECT count(*) AS live FROM public.call_logs l
+                     WHERE l.organization_id = a.organization_id AND l.carrier_account_id = a.id
+                       AND l.status NOT IN ('ended', 'not_placed')) AS n,
+           LATERAL (SELECT count(*) AS begun FROM public.call_logs l
+                     WHERE l.organization_id = a.organization_id AND l.carrier_account_id = a.id
+                       AND l.direction = 'outbound' AND l.intent_at > p_at - pace.span) AS m
+     WHERE a.organization_id = p_organization AND a.status = 'active'
+       -- One campaign has nobody to share with.
+       AND (SELECT count(*) FROM (SELECT FROM public.campaigns c
+                                   WHERE c.organization_id = p_organization AND c.status = 'active' LIMIT 2) AS k) > 1;
+    RETURN QUERY
+    WITH due AS (
+        SELECT c.id, c.weight, greatest(p.served, max(p.served) OVER () - 20) AS since,
+               CASE WHEN free.short THEN (SELECT count(*) FROM public.call_logs l
+                       WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.direction = 'outbound'
+                         AND l.status NOT IN ('ended', 'not_placed')) ELSE 0 END AS live
+          FROM engine.campaigns_due(p_organization, p_at) AS c
+          JOIN public.claim_pace p ON p.organization_id = c.organization_id AND p.scope = 'campaign' AND p.scope_id = c.id
+    ), lifted AS (
+        SELECT d.*, (p_want + sum(d.weight * d.since) OVER w) / sum(d.weight) OVER w AS level,
+               d.weight::float8 / sum(d.weight) OVER () AS share
+          FROM due d
+        WINDOW w AS (ORDER BY d.since, d.id)
+    )
+    SELECT f.id, f.weight, f.since,
+           CASE WHEN free.short THEN greatest(1, ceil(f.share * (free.live + free.lines) - f.live))::int4
+                ELSE engine.portion(min(f.level) OVER (), f.since, f.weight, p_want) END
+      FROM lifted f
+     ORDER BY f.live::float8 / f.weight, f.since, f.id;
+END
+$$;
+
+-- Up to p_want calls of one tenant: first each campaign its part, then what others left over. served: claims by
+-- campaign in units of their weights; rows looked at in vain count too, a hundred as one, so that a campaign full of
+-- rows that may not be dialed does not stand before the others at every claim.
+CREATE OR REPLACE FUNCTION engine.claim_tenant(p_organization uuid, p_want int4, p_most int4, p_node uuid, p_worker uuid, p_until timestamptz,
+    p_at timestamptz, OUT claimed engine.claimed[], OUT work int4, OUT served jsonb)
+LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
     plan record;
-    one engine.claimed;
+    got record;
+    n int4;
+    again boolean;
+    vain uuid[] := '{}';
+BEGIN
+    claimed := '{}';
+    work := 0;
+    served := '{}';
+    FOR pass IN 1..2 LOOP
+        again := false;
+        FOR plan IN SELECT * FROM engine.claim_campaigns(p_organization, p_want - cardinality(claimed), p_at) LOOP
+            n := p_want - cardinality(claimed);
+            EXIT WHEN n <= 0;
+            CONTINUE WHEN plan.campaign_id = ANY (vain);
+            n := CASE pass WHEN 1 THEN least(plan.quota, n) ELSE n END;
+            again := again OR n = 0;
+            CONTINUE WHEN n = 0;
+            -- Here, and not below, where an error undoes what was locked.
+            PERFORM FROM public.claim_pace p WHERE p.organization_id = p_organization AND p.scope = 'campaign'
+                AND p.scope_id = plan.campaign_id FOR UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND;
+            got := engine.claim_campaign(p_organization, plan.campaign_id, n, greatest(p_most - work, least(n, 20)), p_node, p_worker, p_until, p_at, false);
+            IF cardinality(got.claimed) = 0 THEN
+                vain := vain || plan.campaign_id;
+                CONTINUE WHEN got.work = 0;
+            END IF;
+            claimed := claimed || got.claimed;
+            work := work + got.work;
+            again := again OR cardinality(got.claimed) = n;
+            served := engine.serve(served, 'campaign', p_organization, plan.campaign_id, plan.since,
+                                   cardinality(got.claimed) + got.work / 100.0, plan.weight);
+        END LOOP;
+        EXIT WHEN NOT again OR cardinality(claimed) >= p_want;
+    END LOOP;
+END
+$$;
+
+-- Up to p_want calls, each with its intent written. The caller may act on them once the commit is acknowledged. A tenant
+-- gets its portion of p_want, and what is left goes round once more, past those who had nothing to dial. Rows looked at
+-- in vain: 600 for the whole claim, then 20 a visit, so that nobody has to wait for them.
+CREATE OR REPLACE FUNCTION engine.claim(p_node uuid, p_worker uuid, p_want int4, p_at timestamptz, p_lease_ms int8)
+RETURNS SETOF engine.claimed
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET jit = off SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+    SET enable_bitmapscan = off
+AS $$
+DECLARE
+    plan record;
+    got record;
     want int4 := least(p_want, 1000);
+    n int4;
+    work int4 := 600;
     until timestamptz := p_at + p_lease_ms * interval '1 millisecond';
-    got int4;
-    more boolean;
-    -- Claims by campaign and by tenant, in units of their weights.
+    again boolean;
+    vain uuid[] := '{}';
     served jsonb := '{}';
 BEGIN
-    IF p_at IS NULL OR EXISTS (SELECT FROM public.workers w WHERE w.id = p_worker AND w.status <> 'alive') THEN
+    IF p_at IS NULL OR EXISTS (SELECT FROM public.workers w WHERE w.id = p_worker AND w.status <> 'alive')
+       -- After a failover or a restore, not before the journals are back in (0100).
+       OR NOT engine.history_open()
+       OR EXISTS (SELECT FROM public.platform_pauses x WHERE x.resumed_at IS NULL OR x.resumed_at > p_at) THEN
         RETURN;
     END IF;
-    -- First each campaign its share, then what others left over.
     FOR pass IN 1..2 LOOP
-        more := false;
-        FOR plan IN SELECT * FROM engine.claim_plan(want, p_at) LOOP
+        again := false;
+        FOR plan IN SELECT * FROM engine.claim_tenants(want, p_at) LOOP
             EXIT WHEN want <= 0;
-            got := 0;
-            FOR one IN SELECT * FROM engine.claim_campaign(plan.organization_id, plan.campaign_id,
-                           CASE pass WHEN 1 THEN least(plan.quota, want) ELSE want END, p_node, p_worker, until, p_at) LOOP
-                RETURN NEXT one;
-                got := got + 1;
-            END LOOP;
-            CONTINUE WHEN got = 0;
-            want := want - got;
-            more := more OR got = plan.quota;
-            served := engine.serve(served, 'campaign', plan.organization_id, plan.campaign_id, plan.campaign_at, got, plan.campaign_weight);
-            served := engine.serve(served, 'tenant', plan.organization_id, plan.organization_id, plan.tenant_at, got, plan.tenant_weight);
+            CONTINUE WHEN plan.organization_id = ANY (vain);
+            n := CASE pass WHEN 1 THEN least(want, plan.quota) ELSE want END;
+            again := again OR n = 0;
+            CONTINUE WHEN n = 0;
+            got := engine.claim_tenant(plan.organization_id, n, greatest(work, least(n, 20)), p_node, p_worker, until, p_at);
+            IF cardinality(got.claimed) = 0 THEN
+                vain := vain || plan.organization_id;
+                CONTINUE WHEN got.served = '{}';
+            END IF;
+            RETURN QUERY SELECT * FROM unnest(got.claimed);
+            want := want - cardinality(got.claimed);
+            work := work - got.work;
+            again := again OR cardinality(got.claimed) = n;
+            served := engine.serve(served || got.served, 'tenant', plan.organization_id, plan.organization_id, plan.since,
+                                   cardinality(got.claimed) + got.work / 100.0, plan.weight);
         END LOOP;
-        EXIT WHEN want <= 0 OR NOT more;
+        EXIT WHEN want <= 0 OR NOT again;
     END LOOP;
     -- In one order, so that two sessions cannot wait for each other.
     FOR plan IN SELECT split_part(e.key, '/', 1) AS scope, split_part(e.key, '/', 2)::uuid AS organization_id,
@@ -354,14 +557,15 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION engine.serve(served jsonb, scope text, organization uuid, scope_id uuid, since float8, got int4, weight int4) RETURNS jsonb
+DROP FUNCTION IF EXISTS engine.claim_plan(int4, timestamptz), engine.serve(jsonb, text, uuid, uuid, float8, int4, int4);
+CREATE OR REPLACE FUNCTION engine.serve(served jsonb, scope text, organization uuid, scope_id uuid, since float8, got float8, weight int4) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
 DECLARE
     key text := concat_ws('/', scope, organization, scope_id);
 BEGIN
     RETURN served || jsonb_build_object(key, jsonb_build_object('from', since, 'grown',
-        coalesce((served #>> ARRAY[key, 'grown'])::float8, 0) + got::float8 / weight));
+        coalesce((served #>> ARRAY[key, 'grown'])::float8, 0) + got / weight));
 END
 $$;
 
@@ -373,7 +577,8 @@ BEGIN
     FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
               WHERE p.pronamespace = 'engine'::regnamespace
                 AND p.proname IN ('account_room', 'campaign_room', 'claim_lines', 'pick_line', 'wake', 'claim_defer', 'claim_write',
-                    'timeline', 'claim_verdict', 'claim_campaign', 'claim_plan', 'claim', 'serve') LOOP
+                    'claim_write_each', 'timeline', 'claim_rows', 'claim_campaign', 'claim_tenant', 'claim_tenants',
+                    'claim_campaigns', 'campaigns_due', 'ends_visit', 'portion', 'claim', 'serve') LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
     END LOOP;
 END

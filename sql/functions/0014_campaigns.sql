@@ -88,7 +88,7 @@ BEGIN
       FROM public.leads l, public.campaigns c
      WHERE q.organization_id = p_organization AND q.status = 'failed' AND q.last_error = ANY (p_reasons)
        AND l.organization_id = q.organization_id AND l.id = q.lead_id AND l.archived_at IS NULL
-       AND (p_phone IS NULL OR l.phone_e164 = p_phone) AND (p_region IS NULL OR p_region IN (l.region, l.residence_region))
+       AND (p_phone IS NULL OR l.phone_e164 = p_phone) AND (p_region IS NULL OR p_region IN (l.region, left(l.residence_region, 2), left(l.address_region, 2)))
        AND c.organization_id = q.organization_id AND c.id = q.campaign_id AND c.status <> 'completed' AND c.closing_reason IS NULL;
     GET DIAGNOSTICS cured = ROW_COUNT;
     RETURN cured;
@@ -102,8 +102,10 @@ AS $$
 BEGIN
     IF EXISTS (SELECT FROM public.call_queue q
                 WHERE q.organization_id = (SELECT n.organization_id FROM came n LIMIT 1)
-                  AND q.status = 'failed' AND q.last_error = 'consent_missing') THEN
-        PERFORM app.requeue_cured(n.organization_id, n.phone_e164, NULL, '{consent_missing}', n.granted_at) FROM came n;
+                  AND q.status = 'failed'
+                  AND q.last_error IN ('consent_missing', 'number_reassigned', 'dnc_list', 'dnc_list_stale')) THEN
+        PERFORM app.requeue_cured(n.organization_id, n.phone_e164, NULL, '{consent_missing,number_reassigned,dnc_list,dnc_list_stale}',
+                                  n.granted_at) FROM came n;
     END IF;
     RETURN NULL;
 END
@@ -170,6 +172,14 @@ BEGIN
          WHERE (d.organization_id, d.id) IN (SELECT x.organization_id, x.id FROM public.campaign_deltas x
                                               ORDER BY x.organization_id, x.id LIMIT 10000)
         RETURNING d.*
+    ), days AS (
+        -- What the guards of the gate look at.
+        INSERT INTO public.campaign_days AS t (organization_id, campaign_id, day, live_answers, abandoned, answers, short_calls)
+        SELECT g.organization_id, g.campaign_id, g.day, sum(g.live_answers), sum(g.abandoned), sum(g.answers), sum(g.short_calls)
+          FROM gone g WHERE g.day IS NOT NULL GROUP BY g.organization_id, g.campaign_id, g.day
+        ON CONFLICT (organization_id, campaign_id, day) DO UPDATE
+           SET live_answers = t.live_answers + excluded.live_answers, abandoned = t.abandoned + excluded.abandoned,
+               answers = t.answers + excluded.answers, short_calls = t.short_calls + excluded.short_calls
     ), sums AS (
         SELECT g.organization_id, g.campaign_id, sum(g.total_calls) AS total_calls, sum(g.answered_calls) AS answered_calls,
                sum(g.transferred_calls) AS transferred_calls, sum(g.sentiment_sum) AS sentiment_sum,
@@ -192,9 +202,10 @@ $$;
 -- Why a campaign is over, if it is: what was decided before, its last day (which ends last at UTC-12), its money, or
 -- nobody left to dial. A campaign that never had a lead waits for one.
 CREATE OR REPLACE FUNCTION engine.campaign_over(c public.campaigns, p_at timestamptz) RETURNS text
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
-    SELECT CASE
+BEGIN
+    RETURN CASE
         WHEN c.closing_reason IS NOT NULL THEN c.closing_reason
         WHEN ((c.end_date + c.time_end + CASE WHEN c.time_end <= c.time_start THEN interval '1 day' ELSE interval '0' END)
               AT TIME ZONE 'Etc/GMT+12') <= p_at THEN 'deadline'
@@ -203,7 +214,8 @@ AS $$
              AND NOT EXISTS (SELECT FROM public.call_queue q WHERE q.organization_id = c.organization_id AND q.campaign_id = c.id
                                 AND q.status = 'queued')
              AND NOT EXISTS (SELECT FROM public.follow_up_tasks f WHERE f.organization_id = c.organization_id
-                                AND f.campaign_id = c.id AND f.status = 'pending' AND f.performed_by = 'ai') THEN 'finished' END
+                                AND f.campaign_id = c.id AND f.status = 'pending' AND f.performed_by = 'ai') THEN 'finished' END;
+END
 $$;
 
 -- Completes every campaign that is over, each once; calls that live are waited for.

@@ -2,7 +2,8 @@
 -- together, and the decision whether and when the lead is tried again (DOMAIN, §6).
 --
 -- Everything here runs inside one tenant (app_owner under FORCE row-level security). Internal helpers are
--- for the functions of 0031 to 0033; nobody else may execute them.
+-- for the functions of 0031 to 0033; nobody else may execute them. They are plpgsql throughout: what a hang-up
+-- runs keeps its plans, where a SQL function that is not inlined would be planned again at each call.
 SET LOCAL ROLE app_owner;
 
 -- attempt_count is derived: dials of the job that reached the carrier or may have. Recounting, where adding
@@ -39,14 +40,16 @@ $$;
 
 -- The readable transcript: one line a turn, what was never heard left out, what was cut off marked.
 CREATE OR REPLACE FUNCTION app.transcript(call_id uuid) RETURNS text
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
-    SELECT string_agg(
-               CASE t.speaker WHEN 'ai' THEN 'AI: ' WHEN 'agent' THEN 'Agent: ' ELSE 'Lead: ' END
-               || btrim(regexp_replace(t.body, '\s+', ' ', 'g'))
-               || CASE t.heard WHEN 'cut' THEN ' —' ELSE '' END, E'\n' ORDER BY t.ordinal)
-      FROM public.call_turns t
-     WHERE t.call_log_id = transcript.call_id AND t.heard <> 'none' AND btrim(t.body) <> ''
+BEGIN
+    RETURN (SELECT string_agg(
+                       CASE t.speaker WHEN 'ai' THEN 'AI: ' WHEN 'agent' THEN 'Agent: ' ELSE 'Lead: ' END
+                       || btrim(regexp_replace(t.body, '\s+', ' ', 'g'))
+                       || CASE t.heard WHEN 'cut' THEN ' —' ELSE '' END, E'\n' ORDER BY t.ordinal)
+              FROM public.call_turns t
+             WHERE t.call_log_id = transcript.call_id AND t.heard <> 'none' AND btrim(t.body) <> '');
+END
 $$;
 
 -- The first moment from `at` on at which the caps per number across campaigns (the organization's and the law's,
@@ -83,20 +86,25 @@ CREATE OR REPLACE FUNCTION app.retry_opening(organization uuid, campaign uuid, l
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
+    l public.leads;
     moment timestamptz := due;
     later timestamptz;
+    zones text[];
+    regions text[];
     laws jsonb;
 BEGIN
     opens_at := due;
-    SELECT app.laws(organization, app.lead_regions(l), due) INTO laws
-      FROM public.leads l WHERE l.organization_id = organization AND l.id = lead;
+    SELECT t.* INTO l FROM public.leads t WHERE t.organization_id = organization AND t.id = lead;
+    zones := app.lead_zones(l, (SELECT c.timezone FROM public.campaigns c WHERE c.organization_id = organization AND c.id = campaign));
+    regions := app.lead_regions(l);
+    laws := app.laws(organization, regions, due);
     -- Both rules only ever move the moment forward, so they agree after a few turns.
     FOR turn IN 1..8 LOOP
         later := app.caps_opening(organization, number, laws, moment);
         IF later > moment THEN
             closed_by := 'attempt_limit';
         END IF;
-        moment := app.lead_next_opening(organization, campaign, lead, later);
+        moment := app.next_opening(organization, campaign, zones, regions, later);
         IF moment IS NULL THEN
             closed_by := 'never_open';
             RETURN;
@@ -111,20 +119,50 @@ BEGIN
 END
 $$;
 
--- Whether the lead is tried again after this attempt, and when. Reads the rows as they are after the attempt's
+-- The decision of the policy alone: how long to wait after this outcome, when it came `same` times before. Pure, so
+-- that the forecast reads its table from here.
+CREATE OR REPLACE FUNCTION app.retry_wait(waits jsonb, outcome text, same int4, attempt_count int4, max_attempts int4,
+                                          resolved_by text, OUT will_retry boolean, OUT wait_s float8, OUT reason text)
+LANGUAGE plpgsql IMMUTABLE SET search_path = ''
+AS $$
+DECLARE
+    turn int4 := same;
+BEGIN
+    will_retry := false;
+    IF outcome = 'not_placed' THEN
+        -- Nobody was phoned and nothing was used up: the last wait repeats. Twenty refusals are an answer.
+        IF jsonb_array_length(waits) = 0 OR same >= 19 THEN
+            reason := 'not_placed';
+            RETURN;
+        END IF;
+        turn := least(same, jsonb_array_length(waits) - 1);
+        -- Signed off or absent: no fault of the number or the account, so no growing wait.
+        IF resolved_by IN ('sign_off', 'absent') THEN
+            turn := 0;
+        END IF;
+    ELSIF attempt_count >= max_attempts THEN
+        reason := 'max_attempts';
+        RETURN;
+    END IF;
+    wait_s := (waits ->> turn)::float8;
+    will_retry := wait_s IS NOT NULL;
+    reason := CASE WHEN will_retry THEN outcome ELSE 'final' END;
+END
+$$;
+
+-- Whether the lead is tried again after this attempt, and when. `job` is its queue row as it is after the attempt's
 -- end was written, so attempt_count includes it.
-CREATE OR REPLACE FUNCTION app.retry_plan(call public.call_logs, outcome text, permanent boolean, at timestamptz,
+DROP FUNCTION IF EXISTS app.retry_plan(public.call_logs, text, boolean, timestamptz);
+CREATE OR REPLACE FUNCTION app.retry_plan(call public.call_logs, job public.call_queue, outcome text, permanent boolean, at timestamptz,
                                OUT will_retry boolean, OUT next_retry_at timestamptz, OUT reason text)
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
-    job public.call_queue;
     waits jsonb;
     same int4;
     wait_s float8;
 BEGIN
     will_retry := false;
-    SELECT q.* INTO job FROM public.call_queue q WHERE q.id = call.queue_id;
     IF job.id IS NULL THEN
         reason := 'no_job';
         RETURN;
@@ -156,28 +194,11 @@ BEGIN
       FROM public.call_attempts a
      WHERE a.campaign_id = call.campaign_id AND a.lead_id = call.lead_id
        AND a.outcome = retry_plan.outcome AND a.call_log_id <> call.id;
-    IF outcome = 'not_placed' THEN
-        -- Nobody was phoned and nothing was used up: the last wait repeats. Twenty refusals are an answer.
-        IF jsonb_array_length(waits) = 0 OR same >= 19 THEN
-            reason := 'not_placed';
-            RETURN;
-        END IF;
-        same := least(same, jsonb_array_length(waits) - 1);
-        -- Signed off or absent: no fault of the number or the account, so no growing wait.
-        IF call.resolved_by IN ('sign_off', 'absent') THEN
-            same := 0;
-        END IF;
-    ELSIF job.attempt_count >= job.max_attempts THEN
-        reason := 'max_attempts';
+    SELECT w.will_retry, w.wait_s, w.reason INTO will_retry, wait_s, reason
+      FROM app.retry_wait(waits, outcome, same, job.attempt_count, job.max_attempts, call.resolved_by) AS w;
+    IF NOT will_retry THEN
         RETURN;
     END IF;
-    wait_s := (waits ->> same)::float8;
-    IF wait_s IS NULL THEN
-        reason := 'final';
-        RETURN;
-    END IF;
-    will_retry := true;
-    reason := outcome;
     SELECT o.opens_at INTO next_retry_at
       FROM app.retry_opening(call.organization_id, call.campaign_id, call.lead_id, call.callee_number,
                              coalesce(call.ended_at, at) + make_interval(secs => wait_s)) o;
@@ -200,10 +221,11 @@ LANGUAGE plpgsql SET search_path = ''
 AS $$
 #variable_conflict use_column
 DECLARE
+    job public.call_queue;
     plan record;
 BEGIN
-    PERFORM FROM public.call_queue q WHERE q.id = call.queue_id FOR UPDATE;
-    SELECT * INTO plan FROM app.retry_plan(call, settle.outcome, permanent, settle.at);
+    SELECT q.* INTO job FROM public.call_queue q WHERE q.id = call.queue_id FOR UPDATE;
+    plan := app.retry_plan(call, job, settle.outcome, permanent, settle.at);
     UPDATE public.call_attempts a
        SET outcome = settle.outcome, settled_at = settle.at, duration = call.duration,
            will_retry = plan.will_retry, next_retry_at = plan.next_retry_at, retry_reason = plan.reason,
@@ -250,21 +272,24 @@ $$;
 -- Our words for how the attempt came out. A person who answered stays "answered", whatever ended the call;
 -- a machine does not count as a person, and a talk that we refused to hold was no talk.
 CREATE OR REPLACE FUNCTION app.end_outcome(call public.call_logs, fact app.call_end) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = ''
+LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
-    SELECT CASE
+BEGIN
+    RETURN CASE
         WHEN fact.answered_at IS NULL AND call.answered_at IS NULL AND coalesce(fact.outcome, '') <> 'answered' THEN
             CASE WHEN fact.outcome IN ('no_answer', 'busy', 'voicemail', 'rejected', 'invalid_number', 'failed')
                  THEN fact.outcome ELSE 'failed' END
         WHEN call.machine_detected OR call.disconnect_reason = 'voicemail' OR fact.outcome = 'voicemail' THEN 'voicemail'
         WHEN call.disconnect_reason = 'cancelled' THEN 'failed'
-        ELSE 'answered' END
+        ELSE 'answered' END;
+END
 $$;
 
 CREATE OR REPLACE FUNCTION app.end_reason(call public.call_logs, fact app.call_end, outcome text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = ''
+LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
-    SELECT CASE
+BEGIN
+    RETURN CASE
         WHEN call.opted_out_at IS NOT NULL THEN 'opted_out'
         WHEN outcome = 'voicemail' THEN coalesce(nullif(fact.disconnect_reason, 'completed'), 'voicemail')
         -- What the talk itself decided (call_note) says more than the carrier's hang-up cause.
@@ -272,10 +297,13 @@ AS $$
         WHEN call.transferred THEN 'transferred'
         WHEN fact.disconnect_reason IS NOT NULL THEN fact.disconnect_reason
         ELSE CASE outcome WHEN 'answered' THEN 'completed' WHEN 'no_answer' THEN 'no_answer' WHEN 'busy' THEN 'busy'
-             WHEN 'rejected' THEN 'rejected' WHEN 'invalid_number' THEN 'invalid_number' ELSE 'unreachable' END END
+             WHEN 'rejected' THEN 'rejected' WHEN 'invalid_number' THEN 'invalid_number' ELSE 'unreachable' END END;
+END
 $$;
 
--- Ends a live call: final columns of the log, then the settlement. The caller holds the row's lock.
+-- Ends a live call: final columns of the log, the ids that came with its end among them, then the settlement. The
+-- caller holds the row's lock; what `call` has of ids and the row has not is kept. Nobody talks before the answer,
+-- so a call that was never answered has no transcript to write.
 CREATE OR REPLACE FUNCTION app.finish_call(call public.call_logs, fact app.call_end, known_by text, at timestamptz,
                                 OUT outcome text, OUT will_retry boolean, OUT next_retry_at timestamptz)
 LANGUAGE plpgsql SET search_path = ''
@@ -285,10 +313,18 @@ DECLARE
     done public.call_logs;
     answered timestamptz := coalesce(fact.answered_at, call.answered_at);
     ended timestamptz := coalesce(fact.ended_at, finish_call.at);
+    reason text;
+    spoken text;
+    settled record;
 BEGIN
     outcome := app.end_outcome(call, fact);
+    reason := app.end_reason(call, fact, outcome);
+    IF answered IS NOT NULL THEN
+        spoken := app.transcript(call.id);
+    END IF;
     UPDATE public.call_logs l
        SET status = 'ended', ended_at = ended, answered_at = answered,
+           call_sid = coalesce(l.call_sid, call.call_sid), request_uuid = coalesce(l.request_uuid, call.request_uuid),
            call_status = coalesce(fact.carrier_status, l.call_status), cause = coalesce(fact.cause, l.cause),
            cause_code = coalesce(fact.cause_code, l.cause_code), hangup_source = coalesce(fact.source, l.hangup_source),
            duration = CASE WHEN answered IS NULL THEN 0
@@ -297,14 +333,15 @@ BEGIN
            billed_seconds = coalesce(fact.billed_s, l.billed_seconds),
            cost_micros = coalesce(fact.cost_micros, l.cost_micros),
            cost_currency = coalesce(fact.currency, l.cost_currency),
-           disconnect_reason = app.end_reason(call, fact, finish_call.outcome),
-           conversation_transcript = coalesce(app.transcript(l.id), l.conversation_transcript),
+           disconnect_reason = reason, conversation_transcript = coalesce(spoken, l.conversation_transcript),
            resolved_by = CASE WHEN l.status IN ('reserved', 'outcome_unknown') THEN known_by
                               ELSE coalesce(l.resolved_by, known_by) END,
            resolved_at = coalesce(l.resolved_at, finish_call.at), leased_until = NULL, next_reconcile_at = NULL
      WHERE l.id = call.id
     RETURNING l.* INTO done;
-    PERFORM app.carrier_cost(done);
+    IF done.cost_micros > 0 THEN
+        PERFORM app.carrier_cost(done);
+    END IF;
     IF done.direction = 'inbound' THEN
         IF finish_call.outcome = 'answered' THEN
             INSERT INTO public.analysis_jobs (organization_id, call_log_id, kind, due_at)
@@ -314,27 +351,30 @@ BEGIN
         will_retry := false;
         RETURN;
     END IF;
-    SELECT s.will_retry, s.next_retry_at INTO will_retry, next_retry_at
-      FROM app.settle(done, finish_call.outcome, finish_call.outcome = 'invalid_number', finish_call.at) s;
+    settled := app.settle(done, finish_call.outcome, finish_call.outcome = 'invalid_number', finish_call.at);
+    will_retry := settled.will_retry;
+    next_retry_at := settled.next_retry_at;
 END
 $$;
 
 -- The carrier's price of a call, once.
 CREATE OR REPLACE FUNCTION app.carrier_cost(call public.call_logs) RETURNS void
-LANGUAGE sql SET search_path = ''
+LANGUAGE plpgsql SET search_path = ''
 AS $$
+BEGIN
     INSERT INTO public.usage_ledger (organization_id, campaign_id, call_log_id, source, item_key, seconds, cost_micros,
                                      currency)
     SELECT call.organization_id, call.campaign_id, call.id, 'carrier', 'call', call.billed_seconds, call.cost_micros,
            coalesce(call.cost_currency, 'USD')
      WHERE call.cost_micros > 0
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING;
+END
 $$;
 
 RESET ROLE;
 REVOKE ALL ON FUNCTION app.count_attempts(), app.incident(public.call_logs, text, jsonb, timestamptz), app.transcript(uuid),
     app.caps_opening(uuid, text, jsonb, timestamptz), app.retry_opening(uuid, uuid, uuid, text, timestamptz),
-    app.retry_plan(public.call_logs, text, boolean, timestamptz),
+    app.retry_wait(jsonb, text, int4, int4, int4, text), app.retry_plan(public.call_logs, public.call_queue, text, boolean, timestamptz),
     app.default_waits(), app.settle(public.call_logs, text, boolean, timestamptz),
     app.end_outcome(public.call_logs, app.call_end), app.end_reason(public.call_logs, app.call_end, text),
     app.finish_call(public.call_logs, app.call_end, text, timestamptz), app.carrier_cost(public.call_logs)

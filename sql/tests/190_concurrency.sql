@@ -56,6 +56,8 @@ INSERT INTO leads (organization_id, phone_e164, timezone, region)
 SELECT pg_temp.org(91), '+1213800' || lpad(k::text, 4, '0'), 'America/New_York', 'US' FROM generate_series(1, 300) AS k;
 INSERT INTO consents (organization_id, phone_e164, level, seller, source, evidence, granted_at)
 SELECT organization_id, phone_e164, 'written', 'Tenant 91 Ltd.', 'form', '{"form": 1}', '2026-01-01' FROM leads WHERE organization_id = pg_temp.org(91);
+INSERT INTO number_checks (organization_id, phone_e164, checked_at, result)
+SELECT organization_id, phone_e164, '2026-11-10', 'no' FROM leads WHERE organization_id = pg_temp.org(91);
 -- Everybody is in both campaigns.
 INSERT INTO call_queue (organization_id, campaign_id, lead_id, ready)
 SELECT pg_temp.org(91), c, l.id, true FROM leads l, unnest(ARRAY[pg_temp.id(91, 3), pg_temp.id(91, 4)]) AS c WHERE l.organization_id = pg_temp.org(91);
