@@ -31,13 +31,20 @@ def run(arguments, env=None, stdin=None):
 class Cluster:
     """The server of one bench."""
 
+    def __init__(self, made=False, keep=False):
+        """made: by an earlier run that kept it. keep: not removed at the end, unless that is an error."""
+        self.made = made
+        self.keep = keep
+
     def __enter__(self):
-        run([*PG, "destroy"])
+        if not self.made:
+            run([*PG, "destroy"])
         run([*PG, "start", "--durable"])
         return self
 
-    def __exit__(self, *_):
-        run([*PG, "destroy"])
+    def __exit__(self, problem, *_):
+        if problem or not self.keep:
+            run([*PG, "destroy"])
 
     @staticmethod
     def url(database, role="postgres"):
@@ -60,9 +67,10 @@ class Cluster:
         self.sql("postgres", 'DROP DATABASE IF EXISTS "%s" WITH (FORCE); CREATE DATABASE "%s" TEMPLATE "%s"; CHECKPOINT;'
                  % (database, database, template), "-v", "VERBOSITY=terse")
 
-    def pgbench(self, database, script, seconds):
-        """Transactions a second of one connection."""
-        out = run([os.path.join(server_binaries(), "pgbench"), "-n", "-c", "1", "-M", "prepared", "-T", str(seconds), "-f", script, self.url(database)])
+    def pgbench(self, database, script, seconds, connections=1):
+        """Transactions a second of so many connections."""
+        out = run([os.path.join(server_binaries(), "pgbench"), "-n", "-c", str(connections), "-j", str(connections), "-M", "prepared",
+                   "-T", str(seconds), "-f", script, self.url(database)])
         for line in out.splitlines():
             if line.startswith("tps = "):
                 return float(line.split()[2])

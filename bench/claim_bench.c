@@ -1,12 +1,13 @@
 /* claim_bench.c -- claims and hang-ups through the daemon's own statements, connection and role.
  *
- *   bench_claims [--batch N] [--claims N] [--live N] [--connections N] [--database NAME]
+ *   bench_claims [--batch N] [--claims N] [--live N] [--claimers N] [--connections N] [--database NAME]
  *
  * DATABASE_URL names app_login's database, DIALWRIGHT_SECRET signs the tenants. Prints one JSON object.
- * One claim is in flight at a time, as the dialer does it; each is timed from the send to the answer, commit
- * included. Between claims the oldest calls end, so that `live` calls remain: each is first reported as
- * placed (not timed), then as hung up, all of them at once over the connections there are (timed). The first
- * transactions are not counted: that is where a connection prepares its plans.
+ * As many claims are in flight as there are claimers, each on a connection of its own, as so many daemons would have
+ * them; each is timed from the send to the answer, commit included. Between rounds of claims the oldest calls end,
+ * so that `live` calls remain: each is first reported as placed (not timed), then as hung up, all of them at once
+ * over the connections there are (timed). The first transactions are not counted: that is where a connection
+ * prepares its plans.
  *
  * With --database, the name of app_login's database, the server's CPU time is told as well (read from
  * /proc, of the processes that serve that database): it says the same on a busy machine. */
@@ -34,8 +35,15 @@ struct options {
     int64_t batch;
     int64_t claims;
     int64_t live;
+    int64_t claimers;
     int64_t connections;
     const char *database;
+};
+
+/* One claimer: a claim in flight, or none. */
+struct claimer {
+    struct bench *bench;
+    int64_t began_us;
 };
 
 struct bench {
@@ -49,7 +57,12 @@ struct bench {
     size_t ended;
     size_t waits; /* answers that are still to come */
     bool done;
-    double *claim_ms; /* of each counted transaction that brought something */
+    struct claimer claimers[SERVERS_MAX];
+    size_t target;  /* a round of claims ends with so many claimed */
+    size_t brought; /* in this round */
+    bool counting;
+    int64_t folded_us; /* when the counters were folded in last */
+    double *claim_ms;  /* of each counted transaction that brought something */
     size_t transactions;
     int64_t counted;
     int64_t claim_us;
@@ -171,40 +184,62 @@ static int64_t servers_cpu_ns(const struct bench *b)
 
 /* --- claiming --------------------------------------------------------------------------------- */
 
+static void claim_start(struct claimer *c);
+
 static void on_claimed(const struct fault *fault, const struct store_claimed *claimed, size_t count,
                        void *arg)
 {
-    struct bench *b = arg;
+    struct claimer *c = arg;
+    struct bench *b = c->bench;
     if (fault->class != FAULT_NONE) {
         die("claim", fault);
     }
     for (size_t i = 0; i < count && b->claimed < CALLS_MAX; i++) {
         b->calls[b->claimed++] = claimed[i];
     }
-    b->done = true;
+    b->brought += count;
+    b->waits--;
+    if (b->counting && count > 0 && b->transactions < CALLS_MAX) {
+        b->claim_ms[b->transactions++] = (double)(clock_mono_us() - c->began_us) / US_PER_MS;
+    }
+    if (count > 0 && b->claimed < b->target) {
+        claim_start(c);
+    }
+    b->done = b->waits == 0;
 }
 
-/* Returns how many calls were claimed. */
-static size_t claim(struct bench *b, bool counted)
+static void claim_start(struct claimer *c)
 {
-    size_t before = b->claimed;
+    struct bench *b = c->bench;
+    c->began_us = clock_mono_us();
+    b->waits++;
+    if (store_claim(NULL, b->db, &b->node_id, &b->worker_id, (uint32_t)b->options.batch, LEASE_MS,
+                    clock_wall_us(), on_claimed, c) < 0) {
+        die("claim", NULL);
+    }
+}
+
+/* One round: every claimer claims until `more` calls are there. Returns how many were claimed. */
+static size_t claim(struct bench *b, size_t more, bool counted)
+{
     int64_t cpu_ns = servers_cpu_ns(b);
     int64_t began_us = clock_mono_us();
     b->done = false;
-    if (store_claim(NULL, b->db, &b->node_id, &b->worker_id, (uint32_t)b->options.batch, LEASE_MS,
-                    clock_wall_us(), on_claimed, b) < 0) {
-        die("claim", NULL);
+    b->waits = 0;
+    b->brought = 0;
+    b->target = b->claimed + more;
+    b->counting = counted;
+    for (size_t i = 0; i < (size_t)b->options.claimers; i++) {
+        b->claimers[i].bench = b;
+        claim_start(&b->claimers[i]);
     }
     pg_wait(b->db, &b->done);
-    int64_t took_us = clock_mono_us() - began_us;
-    size_t got = b->claimed - before;
-    if (counted && got > 0) {
-        b->claim_ms[b->transactions++] = (double)took_us / US_PER_MS;
-        b->claim_us += took_us;
+    if (counted && b->brought > 0) {
+        b->claim_us += clock_mono_us() - began_us;
         b->claim_cpu_ns += servers_cpu_ns(b) - cpu_ns;
-        b->counted += (int64_t)got;
+        b->counted += (int64_t)b->brought;
     }
-    return got;
+    return b->brought;
 }
 
 /* --- ending ----------------------------------------------------------------------------------- */
@@ -308,22 +343,54 @@ static void end_down_to(struct bench *b, size_t live, bool counted)
     }
 }
 
+/* --- the books -------------------------------------------------------------------------------- */
+
+static void on_folded(const struct fault *fault, const struct store_completed *completed,
+                      size_t count, void *arg)
+{
+    (void)completed;
+    (void)count;
+    if (fault->class != FAULT_NONE) {
+        die("fold_counters", fault);
+    }
+    ((struct bench *)arg)->done = true;
+}
+
+/* Once a second, as the dialer does it; not timed, but what it holds up is. */
+static void keep_books(struct bench *b)
+{
+    int64_t now_us = clock_mono_us();
+    if (now_us - b->folded_us < US_PER_S) {
+        return;
+    }
+    b->folded_us = now_us;
+    b->done = false;
+    if (store_fold_and_complete(NULL, b->db, clock_wall_us(), on_folded, b) < 0) {
+        die("fold_counters", NULL);
+    }
+    pg_wait(b->db, &b->done);
+}
+
 /* --- the run ---------------------------------------------------------------------------------- */
 
 static void run(struct bench *b)
 {
     size_t live = (size_t)b->options.live;
+    /* One claim a round where there is one claimer, several each where they work side by side. */
+    size_t round =
+        b->options.claimers == 1 ? 1 : (size_t)(b->options.claimers * b->options.batch * 5);
     size_t warmed = 0;
     /* First the calls that stand the whole time. */
     while (b->claimed < live || warmed < WARM_CLAIMS) {
-        if (claim(b, false) == 0) {
+        if (claim(b, round, false) == 0) {
             die("nothing is due", NULL);
         }
         warmed++;
         end_down_to(b, live, false);
     }
-    while (b->counted < b->options.claims && claim(b, true) > 0) {
+    while (b->counted < b->options.claims && claim(b, round, true) > 0) {
         end_down_to(b, live, true);
+        keep_books(b);
     }
     end_down_to(b, 0, false);
 }
@@ -351,17 +418,18 @@ static void report(const struct bench *b)
     double claim_s = (double)b->claim_us / (double)US_PER_S;
     double settle_s = (double)b->settle_us / (double)US_PER_S;
     qsort(b->claim_ms, b->transactions, sizeof *b->claim_ms, compare);
-    (void)printf("{\"batch\":%lld,\"live\":%lld,\"connections\":%lld,\"claims\":%lld,"
-                 "\"transactions\":%zu,\"claims_per_second\":%.1f,\"p50_ms\":%.2f,"
-                 "\"p99_ms\":%.2f,\"max_ms\":%.2f,\"server_cpu_ms_per_claim\":%.3f,"
-                 "\"settles\":%lld,\"settles_per_second\":%.1f,"
-                 "\"server_cpu_ms_per_settle\":%.3f}\n",
-                 (long long)b->options.batch, (long long)b->options.live,
-                 (long long)b->options.connections, (long long)b->counted, b->transactions,
-                 claim_s > 0 ? (double)b->counted / claim_s : 0, percentile(b, 0.5),
-                 percentile(b, 0.99), percentile(b, 1), cpu_ms_each(b->claim_cpu_ns, b->counted),
-                 (long long)b->settled, settle_s > 0 ? (double)b->settled / settle_s : 0,
-                 cpu_ms_each(b->settle_cpu_ns, b->settled));
+    (void)printf(
+        "{\"batch\":%lld,\"live\":%lld,\"claimers\":%lld,\"connections\":%lld,\"claims\":%lld,"
+        "\"transactions\":%zu,\"claims_per_second\":%.1f,\"p50_ms\":%.2f,"
+        "\"p99_ms\":%.2f,\"max_ms\":%.2f,\"server_cpu_ms_per_claim\":%.3f,"
+        "\"settles\":%lld,\"settles_per_second\":%.1f,"
+        "\"server_cpu_ms_per_settle\":%.3f}\n",
+        (long long)b->options.batch, (long long)b->options.live, (long long)b->options.claimers,
+        (long long)b->options.connections, (long long)b->counted, b->transactions,
+        claim_s > 0 ? (double)b->counted / claim_s : 0, percentile(b, 0.5), percentile(b, 0.99),
+        percentile(b, 1), cpu_ms_each(b->claim_cpu_ns, b->counted), (long long)b->settled,
+        settle_s > 0 ? (double)b->settled / settle_s : 0,
+        cpu_ms_each(b->settle_cpu_ns, b->settled));
 }
 
 static bool read_option(const char *name, const char *value, struct options *o)
@@ -373,6 +441,7 @@ static bool read_option(const char *name, const char *value, struct options *o)
     } known[] = {{"--batch", &o->batch, BATCH_MAX},
                  {"--claims", &o->claims, CALLS_MAX / 2},
                  {"--live", &o->live, 10000},
+                 {"--claimers", &o->claimers, SERVERS_MAX},
                  {"--connections", &o->connections, SERVERS_MAX}};
     if (strcmp(name, "--database") == 0) {
         o->database = value;
@@ -399,11 +468,15 @@ static bool read_options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.options = {.batch = 20, .claims = 2000, .live = 200, .connections = 1}};
+    struct bench b = {
+        .options = {.batch = 20, .claims = 2000, .live = 200, .claimers = 1, .connections = 1}};
     if (!read_options(argc, argv, &b.options)) {
         (void)fprintf(stderr, "usage: bench_claims [--batch N] [--claims N] [--live N] "
-                              "[--connections N] [--database NAME]\n");
+                              "[--claimers N] [--connections N] [--database NAME]\n");
         return 2;
+    }
+    if (b.options.connections < b.options.claimers) {
+        b.options.connections = b.options.claimers;
     }
     b.loop = loop_new(LOOP_REAL);
     b.calls = xcalloc(CALLS_MAX, sizeof *b.calls);

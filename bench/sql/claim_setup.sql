@@ -1,7 +1,7 @@
--- Fills an empty, migrated database for bench_claims: tenants with one campaign each, leads with consent, all of them
--- queued and inside the window; every second lead was phoned once before. As a superuser: history is written past
--- the triggers that guard a dial.
---   psql -v leads=100000 -v tenants=50 -f bench/sql/claim_setup.sql URL
+-- Fills an empty, migrated database for bench_claims: tenants with some campaigns each, leads with consent, each of them
+-- queued in one campaign and inside the window; every second lead was phoned once before. As a superuser: history is
+-- written past the triggers that guard a dial.
+--   psql -v leads=100000 -v tenants=50 -v campaigns=1 -f bench/sql/claim_setup.sql URL
 \set ON_ERROR_STOP on
 \if :{?leads}
 \else
@@ -10,6 +10,10 @@
 \if :{?tenants}
 \else
 \set tenants 50
+\endif
+\if :{?campaigns}
+\else
+\set campaigns 1
 \endif
 BEGIN;
 INSERT INTO public.organizations (id, slug, name, legal_name)
@@ -22,8 +26,8 @@ SELECT a.organization_id, a.id, '+12125550' || lpad(n::text, 3, '0')
   FROM public.carrier_accounts a, generate_series(100, 109) AS n;
 INSERT INTO public.campaigns (organization_id, name, status, time_start, time_end, weekdays, lines, calls_per_second,
     legal_name, callback_number, disclosure, greeting)
-SELECT id, 'bench', 'active', '00:00', '24:00', '{1,2,3,4,5,6,7}', 100000, 100000, name, '+12125550100', 'AI', 'Hello'
-  FROM public.organizations;
+SELECT id, 'bench ' || n, 'active', '00:00', '24:00', '{1,2,3,4,5,6,7}', 100000, 100000, name, '+12125550100', 'AI', 'Hello'
+  FROM public.organizations, generate_series(1, :campaigns) AS n;
 INSERT INTO public.campaign_numbers (organization_id, campaign_id, phone_number_id)
 SELECT c.organization_id, c.id, p.id FROM public.campaigns c JOIN public.phone_numbers p USING (organization_id);
 -- A country whose hours never end, so that the bench runs at any hour.
@@ -41,8 +45,9 @@ INSERT INTO public.do_not_call (organization_id, phone_e164, source, added_at)
 SELECT o.id, '+1213' || lpad(n::text, 7, '0'), 'import', now()
   FROM public.organizations o, generate_series(1, :leads / :tenants, 50) AS n;
 INSERT INTO public.call_queue (organization_id, campaign_id, lead_id, score, next_retry_at, ready)
-SELECT l.organization_id, c.id, l.id, l.score, now(), true
-  FROM public.leads l JOIN public.campaigns c ON c.organization_id = l.organization_id;
+SELECT l.organization_id, c.ids[1 + n % :campaigns], l.id, l.score, now(), true
+  FROM (SELECT x.*, row_number() OVER (PARTITION BY x.organization_id ORDER BY x.id) AS n FROM public.leads x) AS l
+  JOIN (SELECT organization_id, array_agg(id ORDER BY id) AS ids FROM public.campaigns GROUP BY 1) AS c USING (organization_id);
 SET LOCAL session_replication_role = replica;
 INSERT INTO public.call_logs (organization_id, lead_id, campaign_id, queue_id, attempt_number, carrier_account_id, direction,
     caller_number, callee_number, status, intent_at, ringing_at, ended_at, disconnect_reason)
