@@ -22,6 +22,7 @@
 #define AFTER_LOOK_MS     20
 #define AFTER_PATIENCE_US (1 * US_PER_S)
 #define GAUGES_MS         1000
+#define REFUSED_MS        1000 /* an opt-out counts within a second, on every node */
 /* Going down: after the last talk the carrier still asks what comes next, and reports the end. */
 #define FAREWELL_MS   15000
 #define REPLY_MS      100 /* for the answer to the last report to leave */
@@ -314,6 +315,24 @@ static int open_calls(struct serve *s)
     return fetch_open(&s->fetch, &fetch);
 }
 
+static void on_history_moved(void *arg)
+{
+    struct serve *s = arg;
+    if (s->dialer != NULL) {
+        dialer_moved(s->dialer);
+    }
+}
+
+/* "full", "draining" and the clock come and go; these stay until somebody or something acts. */
+static const char *idle_why(void *arg)
+{
+    const struct serve *s = arg;
+    if (s->journal != NULL && journal_why(s->journal)[0] != '\0') {
+        return journal_why(s->journal);
+    }
+    return history_why(s->history);
+}
+
 static int open_dialing(struct serve *s)
 {
     s->dial_env = (struct dial_env){
@@ -329,7 +348,20 @@ static int open_dialing(struct serve *s)
                  .version = DIALWRIGHT_VERSION,
                  .public_url = s->settings.public_url},
         .hooks = {.placed = on_placed, .ended = on_found_ended, .live = live_calls, .arg = s},
+        .clock = &s->dial_clock,
     };
+    if (s->settings.journal_keep_h > 0) {
+        int made =
+            journal_open(&s->journal, s->loop, s->settings.data_dir, &s->dial_env.node.node_id);
+        if (made < 0) {
+            return made;
+        }
+    }
+    orphans_open(&s->orphans, &s->dial_env);
+    s->dial_env.journal = s->journal;
+    s->dial_env.orphans = s->orphans;
+    history_open(&s->history, &s->dial_env, on_history_moved, s);
+    s->dial_env.history = s->history;
     int err = dialer_open(&s->dialer, &s->dial_env);
     return err < 0 ? err : reconcile_open(&s->reconcile, &s->dial_env);
 }
@@ -340,6 +372,7 @@ static int open_api(struct serve *s)
         .loop = s->loop,
         .db = s->db,
         .accounts = s->accounts,
+        .clock = &s->dial_clock,
         .urls = &s->urls,
         .listen = s->settings.listen,
         .data_dir = s->settings.data_dir,
@@ -349,6 +382,7 @@ static int open_api(struct serve *s)
                   .on_answer = on_answer,
                   .on_hangup = on_hangup,
                   .on_media_socket = on_media_socket,
+                  .idle_why = idle_why,
                   .arg = s},
     };
     memcpy(api.recording_key, s->recording_key, sizeof api.recording_key);
@@ -368,6 +402,27 @@ static int open_insight(struct serve *s)
         .delay_ms = set->analysis_delay_ms,
     };
     return insight_open(&s->insight, s->loop, s->db, s->http, &config);
+}
+
+/* --- talks with people who are on the list by now ------------------------------------------------- */
+
+static void on_refused(const struct fault *fault, const struct uuid *call_ids, size_t count,
+                       void *arg)
+{
+    struct serve *s = arg;
+    s->refused_tx = NULL;
+    for (size_t i = 0; fault->class == FAULT_NONE && i < count; i++) {
+        desk_end(s->desk, &call_ids[i], CALL_END_OPTED_OUT); /* of other nodes: not known here */
+    }
+}
+
+static void on_refused_tick(void *arg)
+{
+    struct serve *s = arg;
+    if (s->refused_tx == NULL && desk_count(s->desk) > 0 && pg_pool_health(s->db) == PG_UP &&
+        store_live_refused(&s->refused_tx, s->db, on_refused, s) < 0) {
+        log_debug("call.refused_skipped");
+    }
 }
 
 /* --- closing -------------------------------------------------------------------------------------- */
@@ -450,6 +505,8 @@ static void close_rooms(struct serve *s)
 {
     timer_stop(&s->gauges);
     timer_stop(&s->farewell);
+    timer_stop(&s->refused);
+    store_cancel(&s->refused_tx);
     map_fini(&s->on_line);
     for (size_t i = 0; i < COUNT_OF(s->signals); i++) {
         if (s->signals[i].data != NULL) {
@@ -462,6 +519,9 @@ static void close_rooms(struct serve *s)
     accounts_close(&s->accounts);
     reconcile_close(&s->reconcile);
     dialer_close(&s->dialer);
+    history_close(&s->history);
+    orphans_close(&s->orphans);
+    journal_close(&s->journal);
     desk_close(&s->desk);
     api_close(&s->api);
     drop_ops(s); /* before the client: what is dropped cancels its requests there */
@@ -505,6 +565,7 @@ static int open_rooms(struct serve *s)
     }
     pg_pool_watch(s->db, on_health, s);
     timer_repeat(&s->gauges, s->loop, GAUGES_MS, on_gauges, s);
+    timer_repeat(&s->refused, s->loop, REFUSED_MS, on_refused_tick, s);
     return 0;
 }
 

@@ -15,6 +15,9 @@
 #include "call/call_desk.h"
 #include "carrier/accounts.h"
 #include "dial/dialer.h"
+#include "dial/history.h"
+#include "dial/journal.h"
+#include "dial/orphans.h"
 #include "dial/reconcile.h"
 #include "handoff/fetch.h"
 #include "handoff/handoff.h"
@@ -36,11 +39,16 @@ struct serve {
     struct call_desk *desk;
     struct handoff *handoff;
     struct fetch *fetch;
+    struct journal *journal; /* NULL: not wanted */
+    struct orphans *orphans;
+    struct history *history;
     struct dialer *dialer;
     struct reconcile *reconcile;
     struct insight *insight;
     struct api *api;
     struct timer gauges;
+    struct timer refused; /* looks for talks with people who are on the list by now */
+    struct pg_tx *refused_tx;
     uv_signal_t signals[2];
     bool stopping;
     bool dialer_drained;
@@ -53,6 +61,7 @@ struct serve {
     /* What the rooms look at as long as they are open. */
     struct call_env call_env;
     struct dial_env dial_env;
+    struct dial_clock dial_clock;
 };
 
 /* Rooms that are closed fall silent: what waited for their answer is dropped at the end. Embedded

@@ -120,16 +120,20 @@ $$;
 -- How long a placed call may ring before we ask what became of it, and how long a talk may last in all: the
 -- AI's part, and six times that for a human who takes over (as the transfer allows).
 CREATE OR REPLACE FUNCTION app.ring_allowance(campaign uuid) RETURNS interval
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
-    SELECT make_interval(secs => coalesce((SELECT c.ring_timeout_s FROM public.campaigns c WHERE c.id = campaign), 60) + 15)
+BEGIN
+    RETURN make_interval(secs => coalesce((SELECT c.ring_timeout_s FROM public.campaigns c WHERE c.id = campaign), 60) + 15);
+END
 $$;
 CREATE OR REPLACE FUNCTION app.talk_allowance(campaign uuid) RETURNS interval
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
-    SELECT make_interval(secs => coalesce(
+BEGIN
+    RETURN make_interval(secs => coalesce(
                (SELECT c.max_duration_s * CASE c.transfer WHEN 'agents' THEN 7 ELSE 1 END
-                  FROM public.campaigns c WHERE c.id = campaign), 14400) + 60)
+                  FROM public.campaigns c WHERE c.id = campaign), 14400) + 60);
+END
 $$;
 
 -- A call found in one of the carrier's lists. `found_in` live | queued | cdr. Returns the status after it;
@@ -158,12 +162,23 @@ BEGIN
        OR EXISTS (SELECT FROM public.call_logs o
                    WHERE o.call_sid = reconcile_presence.call_uuid AND o.id <> call.id)
        OR (call.call_sid IS NULL AND initiated_at IS NOT NULL
+           -- A worker that slept before its POST dials late, but never after it signed off.
            AND NOT initiated_at BETWEEN call.intent_at - make_interval(secs => skew_ms / 1000.0)
-                                    AND call.intent_at + make_interval(secs => (skew_ms + horizon_ms) / 1000.0)) THEN
+                                    AND greatest(call.intent_at, coalesce(call.signed_off_at, reconcile_presence.at))
+                                        + make_interval(secs => (skew_ms + horizon_ms) / 1000.0)) THEN
         RETURN 'other';
     END IF;
     IF call.status IN ('ended', 'not_placed') THEN
         IF call.status = 'not_placed' THEN
+            -- Written off, and the pair dialed again since: who asked late (it slept) sees that dial.
+            IF EXISTS (SELECT FROM public.call_logs o
+                        WHERE o.callee_number = call.callee_number AND o.caller_number = call.caller_number
+                          AND o.carrier_account_id = call.carrier_account_id AND o.direction = 'outbound'
+                          AND o.intent_at > call.intent_at
+                          AND o.intent_at <= coalesce(initiated_at, reconcile_presence.at)
+                                             + make_interval(secs => skew_ms / 1000.0)) THEN
+                RETURN 'other';
+            END IF;
             PERFORM app.incident(call, 'presence.' || reconcile_presence.call_uuid,
                                  jsonb_build_object('found_in', found_in), at);
         END IF;
@@ -237,19 +252,27 @@ DECLARE
     call public.call_logs;
     missing text;
     horizon interval := make_interval(secs => horizon_ms / 1000.0);
+    since timestamptz;
 BEGIN
     SELECT l.* INTO call FROM public.call_logs l WHERE l.id = reconcile_absence.call_id FOR UPDATE;
+    -- After a failover we may have forgotten that it was answered: it may still be talking, on no list that says so.
+    since := greatest(call.signed_off_at,
+                      engine.history_moved(call.intent_at) + app.talk_allowance(call.campaign_id));
     missing := CASE
         WHEN call.id IS NULL THEN 'no_such_call'
         WHEN call.status <> 'outcome_unknown' THEN 'not_unknown'
         WHEN call.signed_off_at IS NULL THEN 'owner_may_still_post'
         WHEN call.ringing_at IS NOT NULL OR call.answered_at IS NOT NULL THEN 'it_rang'
-        WHEN at <= greatest(call.signed_off_at, call.placed_at) + horizon THEN 'horizon'
+        -- A list or a report named it: the carrier has it, and its record will come.
+        WHEN call.call_sid IS NOT NULL THEN 'it_was_seen'
+        -- It confirmed the call by a 201: lists that show nothing contradict its own word, and are not believed.
+        WHEN call.placed_at IS NOT NULL THEN 'carrier_took_it'
+        WHEN at <= since + horizon THEN 'horizon'
         WHEN call.absent_scans < 2
              OR call.last_absent_scan_at - call.first_absent_scan_at < make_interval(secs => scan_gap_ms / 1000.0)
              THEN 'scans'
         -- The last look has to be later than any moment at which the call could still have appeared.
-        WHEN call.last_absent_scan_at <= greatest(call.signed_off_at, call.placed_at) + horizon THEN 'last_scan_too_early'
+        WHEN call.last_absent_scan_at <= since + horizon THEN 'last_scan_too_early'
         END;
     IF missing IS NOT NULL THEN
         RETURN QUERY SELECT false, missing;
@@ -266,32 +289,6 @@ BEGIN
 END
 $$;
 
--- Does a call that the carrier lists belong to an attempt of ours? If not, somebody phones in our name, or the
--- ledger lost a dial: the audit log keeps it, once per call.
-CREATE OR REPLACE FUNCTION app.orphan_check(account uuid, call_uuid text, from_number text, to_number text,
-                                 initiated_at timestamptz, skew_ms int8, horizon_ms int8, at timestamptz) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-    known boolean;
-BEGIN
-    known := EXISTS (SELECT FROM public.call_logs l WHERE l.call_sid = orphan_check.call_uuid)
-          OR EXISTS (SELECT FROM public.call_logs l
-                      WHERE l.carrier_account_id = account AND l.direction = 'outbound' AND l.call_sid IS NULL
-                        AND l.caller_number = from_number AND l.callee_number = to_number
-                        AND initiated_at BETWEEN l.intent_at - make_interval(secs => skew_ms / 1000.0)
-                                             AND l.intent_at + make_interval(secs => (skew_ms + horizon_ms) / 1000.0))
-          OR EXISTS (SELECT FROM public.agent_calls a WHERE a.call_sid = orphan_check.call_uuid);
-    IF NOT known AND NOT EXISTS (SELECT FROM public.audit_log a
-                                  WHERE a.action = 'call.orphan' AND a.detail ->> 'call_uuid' = orphan_check.call_uuid) THEN
-        INSERT INTO public.audit_log (organization_id, at, actor, action, subject, subject_id, detail)
-        VALUES ((SELECT app.active_org()), orphan_check.at, 'reconcile', 'call.orphan', 'carrier_accounts', account,
-                jsonb_build_object('call_uuid', orphan_check.call_uuid, 'initiated_at', initiated_at));
-    END IF;
-    RETURN known;
-END
-$$;
-
 RESET ROLE;
 SET LOCAL ROLE app_engine;
 
@@ -303,42 +300,52 @@ LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
     INSERT INTO public.nodes AS n (id, name, version, public_url, roles, started_at, heartbeat_at)
     VALUES (node, node_name, coalesce(worker_start.version, ''), worker_start.public_url, '{dialer}', worker_start.at,
-            worker_start.at)
+            least(worker_start.at, clock_timestamp()))
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = greatest(n.heartbeat_at, EXCLUDED.heartbeat_at);
     INSERT INTO public.workers (id, node_id, lock_path, started_at)
     VALUES (worker, node, worker_start.lock_path, worker_start.at)
     ON CONFLICT (id) DO NOTHING;
 $$;
 
--- Returns the database's own clock, for the node to compare its own with: the one place where a clock is read.
+-- Returns the database's own clock, for the node to compare its own with: the one place where a clock is read. A sign
+-- of life from the future would outlast every true one, and hide that a database is an older copy: it is not believed.
 CREATE OR REPLACE FUNCTION engine.heartbeat(node uuid, stopping boolean, at timestamptz) RETURNS timestamptz
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
 AS $$
     UPDATE public.nodes n
-       SET heartbeat_at = greatest(n.heartbeat_at, heartbeat.at),
+       SET heartbeat_at = greatest(n.heartbeat_at, least(heartbeat.at, clock_timestamp())),
            stopped_at = CASE WHEN stopping THEN heartbeat.at END
      WHERE n.id = node;
     SELECT clock_timestamp();
 $$;
 
 -- Proof that a worker incarnation can no longer POST: its lock was taken, it signed off itself, or an operator
--- vouches for it. The proof is written onto its live attempts, where reconcile_absence reads it. Repeatable.
+-- vouches for it. The proof is written onto its live attempts, where reconcile_absence reads it; nobody waits for
+-- the lease of a dead worker. Taken lock and operator's word mean that the process is gone, and its talks with it:
+-- the carrier is asked about those too, at once. Repeatable; the worker's own row may be missing.
 CREATE OR REPLACE FUNCTION engine.worker_dead(worker uuid, proof text, at timestamptz) RETURNS int4
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 #variable_conflict use_column
 DECLARE
-    signed int4;
+    touched int4;
 BEGIN
     UPDATE public.workers w
        SET status = CASE WHEN worker_dead.proof = 'sign_off' THEN 'ended' ELSE 'dead' END,
            ended_at = worker_dead.at, proof = worker_dead.proof
      WHERE w.id = worker AND w.status = 'alive';
     UPDATE public.call_logs l
-       SET signed_off_at = worker_dead.at
-     WHERE l.worker_id = worker AND l.signed_off_at IS NULL AND l.status NOT IN ('ended', 'not_placed');
-    GET DIAGNOSTICS signed = ROW_COUNT;
-    RETURN signed;
+       SET signed_off_at = coalesce(l.signed_off_at, worker_dead.at),
+           status = CASE WHEN l.status = 'reserved' THEN 'outcome_unknown' ELSE l.status END,
+           unknown_at = CASE WHEN l.status = 'reserved' THEN worker_dead.at ELSE l.unknown_at END,
+           leased_until = CASE WHEN l.status = 'reserved' THEN NULL ELSE l.leased_until END,
+           -- Signed off, and perhaps still talking: when its process dies, no lock is left to tell of it.
+           next_reconcile_at = least(l.next_reconcile_at, worker_dead.at + CASE
+               WHEN worker_dead.proof = 'sign_off' AND l.signed_off_at IS NOT NULL THEN interval '15 seconds'
+               ELSE interval '0' END)
+     WHERE l.worker_id = worker AND l.status NOT IN ('ended', 'not_placed');
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    RETURN touched;
 END
 $$;
 
@@ -430,7 +437,6 @@ REVOKE ALL ON FUNCTION app.account_trouble(uuid, text, int8, timestamptz),
     app.reconcile_presence(uuid, text, text, text, timestamptz, timestamptz, timestamptz, int4, int4, int8, text, text, int4,
                            text, text, text, int8, int8, int8, timestamptz),
     app.reconcile_scan(uuid, int8, int8, timestamptz), app.reconcile_absence(uuid, int8, int8, timestamptz),
-    app.orphan_check(uuid, text, text, text, timestamptz, int8, int8, timestamptz),
     engine.worker_start(uuid, text, text, text, uuid, text, timestamptz), engine.heartbeat(uuid, boolean, timestamptz),
     engine.worker_dead(uuid, text, timestamptz), engine.lease_sweep(int8, timestamptz),
     engine.unknown_due(int4, int8, timestamptz), engine.unknown_state(timestamptz)
@@ -441,7 +447,6 @@ GRANT EXECUTE ON FUNCTION app.account_trouble(uuid, text, int8, timestamptz),
     app.reconcile_presence(uuid, text, text, text, timestamptz, timestamptz, timestamptz, int4, int4, int8, text, text, int4,
                            text, text, text, int8, int8, int8, timestamptz),
     app.reconcile_scan(uuid, int8, int8, timestamptz), app.reconcile_absence(uuid, int8, int8, timestamptz),
-    app.orphan_check(uuid, text, text, text, timestamptz, int8, int8, timestamptz),
     engine.worker_start(uuid, text, text, text, uuid, text, timestamptz), engine.heartbeat(uuid, boolean, timestamptz),
     engine.worker_dead(uuid, text, timestamptz), engine.lease_sweep(int8, timestamptz),
     engine.unknown_due(int4, int8, timestamptz), engine.unknown_state(timestamptz)

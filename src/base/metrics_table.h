@@ -11,6 +11,7 @@
 /* net */
 {"http_requests_total", COUNTER, "status", "2xx 3xx 4xx 5xx", "HTTP requests answered."},
 {"webhooks_total", COUNTER, "result", "applied duplicate anomaly forged expired too_large broken unavailable fallback", "Carrier webhooks by what came of them."},
+{"webhook_refusals_total", COUNTER, "reason", "path expired body signature form", "Carrier webhooks refused, by what was wrong."},
 {"webhook_seconds", HISTOGRAM, NULL, NULL, "From a webhook's arrival to its commit."},
 
 /* store */
@@ -26,10 +27,20 @@
 {"places_total", COUNTER, "result", "placed not_placed unknown signed_off", "Calls asked of the carrier."},
 {"place_seconds", HISTOGRAM, NULL, NULL, "Time of one request to place a call."},
 {"unknown_attempts", GAUGE, NULL, NULL, "Attempts whose outcome is not known."},
+{"carrier_list_faults_total", COUNTER, "reason", "unavailable page foreign repeated moved endless date", "Searches in the carrier's lists that proved nothing: not readable, or not to be believed."},
 {"reconciled_total", COUNTER, "by", "hook live queued cdr absent operator", "Unknown attempts resolved."},
 {"dialer_claiming", GAUGE, NULL, NULL, "1 while the dialer would claim at its next tick."},
 {"dialer_placing", GAUGE, NULL, NULL, "Attempts between claim and result."},
 {"unknown_oldest_s", GAUGE, NULL, NULL, "Age of the oldest attempt whose outcome is not known."},
+{"journal_lines_total", COUNTER, NULL, NULL, "Dials written to the journal."},
+{"journal_seconds", HISTOGRAM, NULL, NULL, "From a dial's line to its being on disk, waiting included."},
+{"journal_writable", GAUGE, NULL, NULL, "0 while the journal cannot be written, and so nothing is dialed."},
+{"history_open", GAUGE, NULL, NULL, "0 while this history of the database is not dialed on: after a failover or a restore."},
+{"history_changes_total", COUNTER, NULL, NULL, "Failovers and restores seen."},
+{"journal_replayed_total", COUNTER, "result", "known rebuilt unplaceable", "Dials of the journal that were put back into the database."},
+{"orphan_calls_total", COUNTER, NULL, NULL, "Calls in the carrier's list that belong to no attempt; must stay 0."},
+{"orphan_sweeps_total", COUNTER, "result", "done failed", "Comparisons of an account's whole list with ours."},
+{"adoptions_total", COUNTER, "result", "rebuilt no_job conflict", "Webhooks of dials that had lost their row."},
 {"anomalies_total", COUNTER, NULL, NULL, "Webhooks for calls that were settled as not placed; must stay 0."},
 
 /* call and media */
@@ -42,6 +53,8 @@
 {"media_audio_dropped_total", COUNTER, NULL, NULL, "Audio frames dropped, the oldest first."},
 {"media_barge_ins_total", COUNTER, NULL, NULL, "Times a person interrupted."},
 {"opt_outs_total", COUNTER, "source", "model phrase dtmf", "People who asked not to be called again."},
+{"opt_outs_waiting", GAUGE, NULL, NULL, "Opt-outs that the database does not have yet: on disk, or in memory when the disk refuses."},
+{"opt_out_spool_total", COUNTER, "result", "kept failed replayed refused torn", "Opt-outs on disk: written, not written, played after a kill, refused then, lines that are no records."},
 {"call_failures_total", COUNTER, NULL, NULL, "Talks that ended because the model failed."},
 {"call_messages_dropped_total", COUNTER, NULL, NULL, "Turns and usage reports dropped because a queue was full."},
 {"call_opening_mismatch_total", COUNTER, NULL, NULL, "Openings that the model did not speak as written."},

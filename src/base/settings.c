@@ -83,6 +83,11 @@ static const struct setting settings_table[] = {
     NUMBER("DIALWRIGHT_ABSENCE_SCAN_GAP_MS", absence_scan_gap_ms, "ms", 0, 86400000, "60000", "Dialing", "Between the two complete scans that must show nothing before an attempt counts as not placed."),
     NUMBER("DIALWRIGHT_RECONCILE_INTERVAL_MS", reconcile_interval_ms, "ms", 10, 3600000, "60000", "Dialing", "Time between two looks at unknown attempts."),
 
+    NUMBER("DIALWRIGHT_JOURNAL_KEEP_H", journal_keep_h, "h", 0, 8760, "48", "Failover", "How long the dial journal is kept, at least; 0: none is written (only where no failover can lose a commit)."),
+    NUMBER("DIALWRIGHT_FAILOVER_LOSS_S", failover_loss_s, "s", 1, 86400, "600", "Failover", "The most that a failover can lose; a database that is further behind counts as restored from a backup, and waits for an operator."),
+    NUMBER("DIALWRIGHT_FAILOVER_WAIT_MS", failover_wait_ms, "ms", 0, 3600000, "10000", "Failover", "After a failover, time for nodes whose registration was lost to report before dialing goes on."),
+    NUMBER("DIALWRIGHT_ORPHAN_SWEEP_S", orphan_sweep_s, "s", 1, 86400, "3600", "Failover", "Time between two comparisons of the carrier's whole list with ours."),
+
     NUMBER("DIALWRIGHT_ANALYSIS_WORKERS", analysis_workers, "jobs", 1, 64, "4", "Analysis", "Analyses at once."),
     NUMBER("DIALWRIGHT_ANALYSIS_DELAY_MS", analysis_delay_ms, "ms", 0, 3600000, "5000", "Analysis", "Wait for late transcripts before a call is analysed."),
 };

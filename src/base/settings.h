@@ -51,6 +51,10 @@ struct settings {
     int64_t cdr_lag_ms;          /* longest delay until an ended call is in the CDR list */
     int64_t absence_scan_gap_ms; /* between two complete scans that show nothing */
     int64_t reconcile_interval_ms;
+    int64_t journal_keep_h; /* 0: no dial journal */
+    int64_t failover_loss_s;
+    int64_t failover_wait_ms;
+    int64_t orphan_sweep_s;
     int64_t analysis_workers;
     int64_t analysis_delay_ms; /* wait for transcript stragglers */
 };

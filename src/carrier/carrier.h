@@ -84,6 +84,7 @@ struct carrier_sighting { /* one call found in one of the carrier's lists */
     enum carrier_where where;
     char call_id[CARRIER_ID_SIZE];
     char request_id[CARRIER_ID_SIZE]; /* "" when the list does not tell */
+    char parent_id[CARRIER_ID_SIZE];  /* the call that this is another leg of; "" none */
     char from_e164[20];               /* with + */
     char to_e164[20];
     bool outbound;
@@ -102,8 +103,12 @@ struct carrier_sighting { /* one call found in one of the carrier's lists */
 
 struct carrier_search { /* everything of one number pair since a moment, in all three lists */
     const char *from_e164;
-    const char *to_e164;
+    const char *to_e164; /* both NULL: everything outbound of the account */
     int64_t since_us;
+    /* Whole accounts, in slices of time: calls that ended before until_us (0: until now). Code "too_many" or
+     * "endless_list": take a shorter slice. */
+    int64_t until_us;
+    bool ended_only; /* the list of ended calls alone */
 };
 
 struct carrier_found {

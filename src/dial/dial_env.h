@@ -9,6 +9,7 @@
 #include "base/settings.h"
 #include "carrier/accounts.h"
 #include "carrier/carrier.h"
+#include "dial/dial_clock.h"
 #include "store/store_dial.h"
 
 struct dial_hooks {
@@ -21,6 +22,10 @@ struct dial_hooks {
     void *arg;
 };
 
+struct journal; /* journal.h */
+struct history; /* history.h */
+struct orphans; /* orphans.h */
+
 struct dial_env {
     struct loop *loop;
     struct pg_pool *db;
@@ -30,8 +35,13 @@ struct dial_env {
     struct accounts
         *accounts; /* closed before the dialer is freed: its answers cannot be cancelled */
     const struct settings *settings;
-    struct store_node node;  /* id made anew at every start */
-    struct dial_hooks hooks; /* each may be NULL */
+    struct store_node node;   /* id made anew at every start */
+    struct dial_hooks hooks;  /* each may be NULL */
+    struct dial_clock *clock; /* kept by the dialer; NULL: believed by all but the dialer */
+    /* NULL: no journal; every history is open; no whole lists are read (simulation, tests). */
+    struct journal *journal;
+    struct history *history;
+    struct orphans *orphans;
 };
 
 /* H: after it, nothing of an attempt that was signed off can still appear at the carrier. */

@@ -2,55 +2,46 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "dial/lock_file.h"
+#include "dial/history.h"
+#include "dial/incarnation.h"
+#include "dial/journal.h"
 #include "dial/place.h"
 #include "loop/timer.h"
 
 #include <errno.h>
 
-#define HEARTBEAT_MS   5000
-#define BOOKS_MS       1000
-#define CLOCK_APART_MS 5000 /* beyond it window and caps would be judged at the wrong time */
-#define REGISTER_MS    500
-
-/* One worker incarnation. */
-struct worker {
-    struct list link;
-    struct dialer *dialer;
-    struct lock_file lock;
-    struct pg_tx *tx;
-    struct timer again;
-    size_t posting; /* attempts, and the claim in flight, that may still lead to a POST */
-    bool registered;
-    bool ended; /* claims no more; the lock goes with the last of `posting` */
-    bool signing_off;
-};
+#define HEARTBEAT_MS 5000
+#define BOOKS_MS     1000
 
 struct attempt {
     struct list link;
-    struct worker *worker; /* NULL once it cannot be POSTed any more */
+    struct incarnation *by; /* held until the result is in the ledger */
     struct dialer *dialer;
     struct place *place;
+    bool posting; /* it may still be POSTed */
 };
 
 struct dialer {
     const struct dial_env *env;
-    struct list workers;
-    struct worker *current; /* claims; NULL while a new one cannot be made */
+    struct list workers;         /* incarnations */
+    struct incarnation *current; /* claims; NULL while a new one cannot be made */
     struct list attempts;
     size_t attempt_count;
     struct pg_tx *claim;
+    struct incarnation *claim_by;
     int64_t claim_sent_us;
+    uint64_t claim_generation;
     uint32_t claim_want;
     struct timer tick;
     struct timer heartbeat;
     struct timer books;
     struct pg_tx *heartbeat_tx;
     struct pg_tx *books_tx;
-    bool clock_compared;
-    bool clock_apart;
+    struct dial_clock own_clock; /* when the env brings none */
+    bool clock_apart;            /* at the last heartbeat */
     bool draining;
     bool good_bye_said;
     loop_fn *on_drained;
@@ -59,6 +50,7 @@ struct dialer {
 };
 
 static void on_tick(void *arg);
+static bool on_known_history(const struct dialer *d);
 static void on_heartbeat(void *arg);
 static void check_drained(struct dialer *d);
 
@@ -69,114 +61,40 @@ int64_t dial_horizon_ms(const struct settings *s)
 
 /* --- worker incarnations ------------------------------------------------------------------------ */
 
-static void worker_free(struct worker *w)
+static void on_registered(void *arg)
 {
-    timer_stop(&w->again);
-    store_cancel(&w->tx);
-    list_remove(&w->link);
-    if (w->dialer->current == w) {
-        w->dialer->current = NULL;
-    }
-    lock_drop(&w->lock);
-    xfree(w);
+    struct dialer *d = arg;
+    on_heartbeat(d); /* compares the clocks */
+    on_tick(d);
 }
 
-static void register_worker(void *arg);
-
-static void on_registered(const struct fault *fault, void *arg)
+static void on_gone(struct incarnation *i, void *arg)
 {
-    struct worker *w = arg;
-    w->tx = NULL;
-    if (fault->class == FAULT_NONE) {
-        w->registered = true;
-        on_heartbeat(w->dialer); /* compares the clocks */
-        on_tick(w->dialer);
-        return;
+    struct dialer *d = arg;
+    if (d->current == i) {
+        d->current = NULL;
     }
-    timer_start(&w->again, w->dialer->env->loop, REGISTER_MS, register_worker, w);
-}
-
-static void register_worker(void *arg)
-{
-    struct worker *w = arg;
-    const struct dial_env *env = w->dialer->env;
-    int err = store_worker_start(&w->tx, env->db, &env->node, &w->lock.worker_id, w->lock.path,
-                                 loop_wall_us(env->loop), on_registered, w);
-    if (err < 0) {
-        timer_start(&w->again, env->loop, REGISTER_MS, register_worker, w);
-    }
+    check_drained(d);
 }
 
 static int worker_begin(struct dialer *d)
 {
-    struct worker *w = xzalloc(sizeof *w);
-    struct uuid id = uuid_make(loop_wall_us(d->env->loop));
-    w->dialer = d;
-    list_init(&w->link);
-    int err = lock_take(&w->lock, d->env->settings->data_dir, &id);
-    if (err < 0) {
-        xfree(w);
-        return err;
+    struct incarnation_told told = {on_registered, on_gone, d};
+    struct incarnation *i = NULL;
+    int err = incarnation_begin(&i, d->env, &told);
+    if (err == 0) {
+        list_push_back(&d->workers, incarnation_link(i));
+        d->current = i;
     }
-    list_push_back(&d->workers, &w->link);
-    d->current = w;
-    register_worker(w);
-    return 0;
+    return err;
 }
 
-/* The lock goes; the reconciler (ours or another on this machine) takes it and writes the proof down. At a
- * clean end it is written here, because perhaps nobody comes after us. */
-static void sign_worker_off(void *arg);
-
-static void on_signed_off(const struct fault *fault, int64_t count, void *arg)
+static void worker_end(struct dialer *d, struct incarnation *i, const char *why)
 {
-    struct worker *w = arg;
-    struct dialer *d = w->dialer;
-    (void)count;
-    w->tx = NULL;
-    if (fault->class != FAULT_NONE) {
-        timer_start(&w->again, d->env->loop, REGISTER_MS, sign_worker_off, w);
-        return;
-    }
-    lock_remove(&w->lock);
-    worker_free(w);
-    check_drained(d);
-}
-
-static void sign_worker_off(void *arg)
-{
-    struct worker *w = arg;
-    const struct dial_env *env = w->dialer->env;
-    int err = store_worker_dead(&w->tx, env->db, &w->lock.worker_id, "sign_off",
-                                loop_wall_us(env->loop), on_signed_off, w);
-    if (err < 0) {
-        timer_start(&w->again, env->loop, REGISTER_MS, sign_worker_off, w);
-    }
-}
-
-static void worker_check(struct worker *w)
-{
-    if (!w->ended || w->posting > 0 || w->signing_off) {
-        return;
-    }
-    w->signing_off = true;
-    store_cancel(&w->tx); /* of a registration that is still trying */
-    timer_start(&w->again, w->dialer->env->loop, 0, sign_worker_off, w);
-}
-
-static void worker_end(struct worker *w, const char *why)
-{
-    struct dialer *d = w->dialer;
-    if (w->ended) {
-        return;
-    }
-    w->ended = true;
-    log_warn("dial.worker_end", LOG_UUID("worker", &w->lock.worker_id), LOG_STR("why", why),
-             LOG_I64("posting", w->posting));
-    if (d->current == w) {
+    if (d->current == i) {
         d->current = NULL;
     }
-    worker_check(w);
+    incarnation_end(i, why);
 }
 
 /* --- attempts ----------------------------------------------------------------------------------- */
@@ -184,19 +102,16 @@ static void worker_end(struct worker *w, const char *why)
 static void on_posting_over(void *arg)
 {
     struct attempt *a = arg;
-    struct worker *w = a->worker;
-    a->worker = NULL;
-    w->posting--;
-    worker_check(w);
+    a->posting = false;
 }
 
 static void on_trouble(void *arg)
 {
     struct attempt *a = arg;
-    if (a->worker != NULL) {
-        worker_end(a->worker, "the database failed inside the critical section");
-    } else if (a->dialer->current != NULL) {
-        /* Its POST is over, and so nothing of its worker is in doubt; a claim now would be. */
+    if (a->posting) {
+        worker_end(a->dialer, a->by, "the database failed inside the critical section");
+    } else {
+        /* Its POST is over, and its result is kept and held for until the ledger has it. */
         log_debug("dial.result_waits", LOG_I64("placing", a->dialer->attempt_count));
     }
 }
@@ -207,20 +122,24 @@ static void on_attempt_over(void *arg)
     struct dialer *d = a->dialer;
     list_remove(&a->link);
     d->attempt_count--;
+    incarnation_release(a->by);
     xfree(a);
     check_drained(d);
 }
 
-static void begin_attempt(struct dialer *d, struct worker *w, const struct store_claimed *claimed)
+static void begin_attempt(struct dialer *d, struct incarnation *by,
+                          const struct store_claimed *claimed)
 {
     struct attempt *a = xzalloc(sizeof *a);
-    a->worker = w;
+    a->by = by;
     a->dialer = d;
-    w->posting++;
+    a->posting = true;
+    incarnation_hold(by);
     d->attempt_count++;
     list_push_back(&d->attempts, &a->link);
     struct place_told told = {on_posting_over, on_trouble, on_attempt_over, a};
-    place_start(&a->place, d->env, claimed, d->claim_sent_us, &told);
+    struct place_claim claim = {d->claim_sent_us, d->claim_generation, incarnation_id(by)};
+    place_start(&a->place, d->env, claimed, &claim, &told);
 }
 
 /* --- claiming ----------------------------------------------------------------------------------- */
@@ -233,6 +152,11 @@ static size_t room(const struct dialer *d)
     return busy < most ? most - busy : 0;
 }
 
+static const struct dial_clock *clock_of(const struct dialer *d)
+{
+    return d->env->clock != NULL ? d->env->clock : &d->own_clock;
+}
+
 static const char *why_not(const struct dialer *d)
 {
     if (d->draining) {
@@ -241,13 +165,17 @@ static const char *why_not(const struct dialer *d)
     if (pg_pool_health(d->env->db) != PG_UP) {
         return "database away";
     }
-    if (!d->clock_compared) {
-        return "clock not compared yet";
+    const char *clock = dial_clock_trouble(clock_of(d), d->env->loop);
+    if (clock[0] != '\0') {
+        return clock; /* window and caps would be judged at the wrong time */
     }
-    if (d->clock_apart) {
-        return "clock differs from the database's";
+    if (d->env->history != NULL && !history_may_claim(d->env->history)) {
+        return history_why(d->env->history);
     }
-    if (d->current == NULL || !d->current->registered) {
+    if (d->env->journal != NULL && journal_why(d->env->journal)[0] != '\0') {
+        return journal_why(d->env->journal);
+    }
+    if (d->current == NULL || !incarnation_may_claim(d->current)) {
         return "worker not registered";
     }
     return room(d) == 0 ? "full" : "";
@@ -261,18 +189,27 @@ static void claim(struct dialer *d)
     const struct dial_env *env = d->env;
     d->claim_want = (uint32_t)i64_min((int64_t)room(d), env->settings->claim_batch);
     d->claim_sent_us = loop_now_us(env->loop);
-    int err = store_claim(&d->claim, env->db, &env->node.node_id, &d->current->lock.worker_id,
-                          d->claim_want, env->settings->lease_ms, loop_wall_us(env->loop),
-                          on_claimed, d->current);
+    d->claim_generation = env->history != NULL ? history_generation(env->history) : 0;
+    int err =
+        store_claim(&d->claim, env->db, &env->node.node_id, incarnation_id(d->current),
+                    d->claim_want, env->settings->lease_ms, loop_wall_us(env->loop), on_claimed, d);
+    FAULT("claim.sent");
     if (err == 0) {
-        d->current->posting++; /* until its answer: the lock stays */
+        d->claim_by = d->current;
+        incarnation_hold(d->claim_by); /* until its answer: the lock stays */
     }
+}
+
+/* Before that, not even a sign of life is written: it would hide from the database how far it is behind. */
+static bool on_known_history(const struct dialer *d)
+{
+    return d->env->history == NULL || history_may_claim(d->env->history);
 }
 
 static void on_tick(void *arg)
 {
     struct dialer *d = arg;
-    if (d->current == NULL && !d->draining) {
+    if (d->current == NULL && !d->draining && on_known_history(d)) {
         int err = worker_begin(d);
         if (err < 0) {
             log_error("dial.no_lock", LOG_I64("err", err));
@@ -286,24 +223,25 @@ static void on_tick(void *arg)
 static void on_claimed(const struct fault *fault, const struct store_claimed *claimed, size_t count,
                        void *arg)
 {
-    struct worker *w = arg;
-    struct dialer *d = w->dialer;
+    struct dialer *d = arg;
+    struct incarnation *by = d->claim_by;
+    FAULT("claim.answered");
     d->claim = NULL;
-    w->posting--;
+    d->claim_by = NULL;
     metric_observe_ms("claim_seconds", (loop_now_us(d->env->loop) - d->claim_sent_us) / US_PER_MS);
     if (fault->class == FAULT_UNSURE) {
         /* Rows may be ours that we do not know of. We never POST them: with this incarnation's end that
          * becomes known to everybody. */
-        worker_end(w, "a claim's commit was not acknowledged");
+        worker_end(d, by, "a claim's commit was not acknowledged");
     } else if (fault->class != FAULT_NONE && fault->class != FAULT_NOT_SENT) {
         log_warn("dial.claim_failed", LOG_STR("code", fault->code), LOG_STR("text", fault->text));
     }
     metric_add("claims_total", NULL, (int64_t)count);
     d->claimed += (int64_t)count;
     for (size_t i = 0; i < count; i++) {
-        begin_attempt(d, w, &claimed[i]);
+        begin_attempt(d, by, &claimed[i]);
     }
-    worker_check(w);
+    incarnation_release(by);
     if (count > 0 && count == d->claim_want) {
         on_tick(d); /* there may be more */
     }
@@ -324,14 +262,17 @@ static void on_heartbeat_stored(const struct fault *fault, int64_t db_now_us, vo
     if (fault->class != FAULT_NONE) {
         return;
     }
-    bool first = !d->clock_compared;
-    int64_t apart_us = db_now_us - loop_wall_us(d->env->loop);
-    bool apart = apart_us > CLOCK_APART_MS * US_PER_MS || apart_us < -CLOCK_APART_MS * US_PER_MS;
+    struct dial_clock *clock = d->env->clock != NULL ? d->env->clock : &d->own_clock;
+    bool first = !clock->compared;
+    dial_clock_compare(clock, d->env->loop, db_now_us);
+    if (d->env->history != NULL) {
+        history_answered(d->env->history);
+    }
+    bool apart = dial_clock_trouble(clock, d->env->loop)[0] != '\0';
     if (apart != d->clock_apart) {
         log_error("dial.clock", LOG_BOOL("apart", apart),
-                  LOG_I64("apart_ms", apart_us / US_PER_MS));
+                  LOG_I64("apart_ms", clock->apart_us / US_PER_MS));
     }
-    d->clock_compared = true;
     d->clock_apart = apart;
     if (first) {
         on_tick(d);
@@ -341,9 +282,10 @@ static void on_heartbeat_stored(const struct fault *fault, int64_t db_now_us, vo
 static void on_heartbeat(void *arg)
 {
     struct dialer *d = arg;
-    if (d->heartbeat_tx == NULL && !d->good_bye_said &&
+    if (d->heartbeat_tx == NULL && !d->good_bye_said && on_known_history(d) &&
         store_heartbeat(&d->heartbeat_tx, d->env->db, &d->env->node.node_id, false,
-                        loop_wall_us(d->env->loop), on_heartbeat_stored, d) < 0) {
+                        dial_clock_wall_us(clock_of(d), d->env->loop), on_heartbeat_stored,
+                        d) < 0) {
         log_debug("dial.heartbeat_skipped");
     }
 }
@@ -365,7 +307,9 @@ static void on_books_stored(const struct fault *fault, const struct store_comple
 static void on_books(void *arg)
 {
     struct dialer *d = arg;
-    if (d->books_tx == NULL && pg_pool_health(d->env->db) == PG_UP &&
+    bool may = pg_pool_health(d->env->db) == PG_UP &&
+               dial_clock_trouble(d->env->clock, d->env->loop)[0] == '\0';
+    if (d->books_tx == NULL && may &&
         store_fold_and_complete(&d->books_tx, d->env->db, loop_wall_us(d->env->loop),
                                 on_books_stored, d) < 0) {
         log_debug("dial.books_skipped");
@@ -380,7 +324,7 @@ int dialer_open(struct dialer **out, const struct dial_env *env)
     d->env = env;
     list_init(&d->workers);
     list_init(&d->attempts);
-    int err = worker_begin(d);
+    int err = on_known_history(d) ? worker_begin(d) : 0;
     if (err < 0) {
         xfree(d);
         return err;
@@ -413,7 +357,8 @@ void dialer_close(struct dialer **dialer_p)
     }
     LIST_EACH_SAFE(it, &d->workers)
     {
-        worker_free(LIST_ITEM(it, struct worker, link));
+        struct incarnation *i = incarnation_of(it);
+        incarnation_free(&i);
     }
     xfree(d);
     *dialer_p = NULL;
@@ -441,7 +386,7 @@ static void check_drained(struct dialer *d)
     d->good_bye_said = true;
     store_cancel(&d->heartbeat_tx);
     int err = store_heartbeat(&d->heartbeat_tx, d->env->db, &d->env->node.node_id, true,
-                              loop_wall_us(d->env->loop), on_good_bye, d);
+                              dial_clock_wall_us(clock_of(d), d->env->loop), on_good_bye, d);
     if (err < 0) {
         struct fault fault = fault_make(FAULT_NOT_SENT, 0, "", "queue full");
         on_good_bye(&fault, 0, d);
@@ -460,9 +405,17 @@ void dialer_drain(struct dialer *d, loop_fn *on_drained, void *arg)
     d->drained_arg = arg;
     LIST_EACH_SAFE(it, &d->workers)
     {
-        worker_end(LIST_ITEM(it, struct worker, link), "drain");
+        worker_end(d, incarnation_of(it), "drain");
     }
     timer_start(&d->tick, d->env->loop, 0, drain_turn, d);
+}
+
+void dialer_moved(struct dialer *d)
+{
+    LIST_EACH_SAFE(it, &d->workers)
+    {
+        worker_end(d, incarnation_of(it), "the database is another one");
+    }
 }
 
 struct dialer_state dialer_state(const struct dialer *d)

@@ -24,6 +24,8 @@ int dialer_open(struct dialer **out, const struct dial_env *env) MUST_USE;
 void dialer_close(struct dialer **dialer);
 /* No more claims; on_drained once, when nothing is being placed and the workers' end is on record. */
 void dialer_drain(struct dialer *dialer, loop_fn *on_drained, void *arg);
+/* The history of the database is another one: what claimed on the old one ends (history.h). */
+void dialer_moved(struct dialer *dialer);
 /* A look for work now rather than at the next tick: after a campaign was started, or a call ended. */
 void dialer_poke(struct dialer *dialer);
 

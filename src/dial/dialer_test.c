@@ -174,8 +174,8 @@ static void on_hook_ended(const struct uuid *organization_id, const struct uuid 
 {
     (void)arg;
     (void)call_id;
-    cr_assert(uuid_eq(organization_id, &w.db.org));
-    w.ended_hooks++;
+    /* A slow run meets calls that earlier tests left, and that are due to be asked about by now. */
+    w.ended_hooks += uuid_eq(organization_id, &w.db.org) ? 1 : 0;
 }
 
 static size_t live(void *arg)
@@ -474,6 +474,48 @@ Test(dial, drains_and_signs_off)
     cr_assert(sql_is(sql, "endedsign_off"));
     snprintf(sql, sizeof sql, "SELECT stopped_at IS NOT NULL FROM nodes WHERE id = '%s'", id);
     cr_assert(sql_is(sql, "t"));
+}
+
+static int64_t refusals(void)
+{
+    int64_t count = 0;
+    cr_assert_eq(
+        str_to_i64(str_of(db_test_run(&w.db, "SELECT last_value FROM public.refusals")), &count),
+        0);
+    return count;
+}
+
+/* The carrier took the call, and the ledger cannot be told: until it is, the worker counts as alive, so that
+ * nobody concludes from the lists alone that the call never was. */
+Test(dial, a_known_result_keeps_its_worker)
+{
+    db_test_run(&w.db, "CREATE SEQUENCE IF NOT EXISTS public.refusals");
+    db_test_run(&w.db, "GRANT USAGE ON SEQUENCE public.refusals TO PUBLIC");
+    db_test_run(&w.db,
+                "CREATE OR REPLACE FUNCTION public.refuse_result() RETURNS trigger LANGUAGE "
+                "plpgsql AS $$ BEGIN PERFORM nextval('public.refusals'); RAISE EXCEPTION 'not now' "
+                "USING ERRCODE = '40001'; END $$");
+    open_dialer(1);
+    db_test_run(&w.db,
+                "CREATE TRIGGER zz_refuse BEFORE UPDATE ON public.call_logs FOR EACH ROW WHEN "
+                "(NEW.organization_id = '$org' AND NEW.placed_at IS NOT NULL) EXECUTE FUNCTION "
+                "public.refuse_result()");
+    WAIT_FOR(w.loop, w.posts == 1 && sql_is("SELECT is_called FROM public.refusals", "t"));
+    dialer_drain(w.dialer, on_drained, NULL);
+    int64_t first = refusals();
+    WAIT_FOR(w.loop, refusals() >= first + 2);
+    struct lock_file found[4];
+    cr_assert_eq(lock_scan(w.data_dir, found, 4), 0, "its lock is held");
+    cr_assert(sql_is("SELECT DISTINCT w.status FROM workers w JOIN call_logs l ON l.worker_id = "
+                     "w.id WHERE l.organization_id = '$org'",
+                     "alive"));
+    db_test_run(&w.db, "DROP TRIGGER zz_refuse ON public.call_logs");
+    WAIT_FOR(w.loop, w.drained);
+    cr_assert(sql_is(COUNT_STATUS("dialing"), "1"));
+    cr_assert(sql_is("SELECT DISTINCT w.status FROM workers w JOIN call_logs l ON l.worker_id = "
+                     "w.id WHERE l.organization_id = '$org'",
+                     "ended"));
+    cr_assert_eq(w.posts, 1);
 }
 
 Test(dial, locks)

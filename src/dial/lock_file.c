@@ -74,6 +74,15 @@ void lock_remove(struct lock_file *lock)
     }
 }
 
+int lock_held(const char *data_dir, const struct uuid *worker_id)
+{
+    struct lock_file lock = {.worker_id = *worker_id, .fd = -1};
+    int err = lock_path(&lock, data_dir);
+    err = err < 0 ? err : open_locked(&lock, 0);
+    lock_drop(&lock);
+    return err == -ENOENT ? 0 : err == -EWOULDBLOCK ? 1 : err;
+}
+
 static bool worker_of(const char *name, struct uuid *id)
 {
     struct str s = str_of(name);

@@ -28,6 +28,9 @@ void lock_drop(struct lock_file *lock); /* closes: others may take it */
 void lock_remove(
     struct lock_file *lock); /* deletes the file, then closes: its worker's end is on record */
 
+/* 1: somebody lives there; 0: its owner is dead, or its end is on record; negative errno: not known. */
+int lock_held(const char *data_dir, const struct uuid *worker_id) MUST_USE;
+
 /* Takes every lock of data_dir/run that can be had, at most `max`: their workers are dead. Returns how many.
  * Files that cannot be opened are left alone: nothing is concluded from them. */
 int lock_scan(const char *data_dir, struct lock_file *found, size_t max) MUST_USE;

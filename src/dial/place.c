@@ -2,20 +2,31 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "dial/history.h"
+#include "dial/journal.h"
 #include "loop/timer.h"
 
 #include <string.h>
 
 #define RESULT_AGAIN_MS  500
+#define GONE_MAX         240 /* then it is the reconciler's: two minutes are enough for a replay */
 #define ACCOUNT_REST_MS  300000
 #define CALLBACK_LIFE_S  86400 /* far beyond any call: its reports must always be believed */
 #define TALK_SLACK_S     30    /* we end a talk politely before the carrier cuts it */
 #define TRANSFER_FACTOR  7 /* app.talk_allowance(): the AI's part and six times that for a human */
 #define TIME_LIMIT_MAX_S 14400
 
-enum place_state { PLACE_BRIEF, PLACE_ACCOUNT, PLACE_POST, PLACE_RESULT, PLACE_OVER };
+enum place_state {
+    PLACE_BRIEF,
+    PLACE_ACCOUNT,
+    PLACE_JOURNAL,
+    PLACE_POST,
+    PLACE_RESULT,
+    PLACE_OVER
+};
 
 struct place {
     const struct dial_env *env;
@@ -26,6 +37,9 @@ struct place {
     int64_t posted_us;
     json_t *brief;
     struct carrier_account account;
+    struct uuid worker_id;
+    uint64_t generation; /* of the history that the claim was made on */
+    struct journal_op *journaled;
     struct carrier_op *post;
     struct pg_tx *tx;
     struct timer again;
@@ -37,6 +51,7 @@ struct place {
     char detail[200];
     int32_t http_status;
     bool permanent;
+    int gone;             /* times that its row was not there */
     int64_t result_at_us; /* of its first writing: a repetition says the same */
 };
 
@@ -70,6 +85,7 @@ void place_drop(struct place **place_p)
     struct place *p = *place_p;
     timer_stop(&p->again);
     store_cancel(&p->tx);
+    journal_cancel(&p->journaled);
     p->env->carrier->cancel(&p->post);
     json_free(&p->brief);
     secret_wipe(&p->account, sizeof p->account);
@@ -84,6 +100,7 @@ static void sign_off(struct place *p, const char *why)
     str_copy_cut(STR("sign_off"), p->resolved_by, sizeof p->resolved_by);
     str_copy_cut(str_of(why), p->detail, sizeof p->detail);
     tell_posting_over(p);
+    FAULT("post.signed_off");
     metric_add("places_total", "signed_off", 1);
     log_info("dial.sign_off", LOG_UUID("call", &p->claimed.call_id), LOG_STR("why", why));
     write_result(p);
@@ -92,6 +109,7 @@ static void sign_off(struct place *p, const char *why)
 static void ask_brief(void *arg)
 {
     struct place *p = arg;
+    FAULT("brief.before_send");
     int err = store_brief(&p->tx, p->env->db, &p->claimed.organization_id, &p->claimed.call_id,
                           loop_wall_us(p->env->loop), on_brief, p);
     if (err < 0) {
@@ -100,14 +118,16 @@ static void ask_brief(void *arg)
 }
 
 void place_start(struct place **out, const struct dial_env *env,
-                 const struct store_claimed *claimed, int64_t claim_sent_us,
+                 const struct store_claimed *claimed, const struct place_claim *claim,
                  const struct place_told *told)
 {
     struct place *p = xzalloc(sizeof *p);
     p->env = env;
     p->told = *told;
     p->claimed = *claimed;
-    p->claim_sent_us = claim_sent_us;
+    p->claim_sent_us = claim->sent_us;
+    p->generation = claim->generation;
+    p->worker_id = *claim->worker_id;
     *out = p;
     timer_start(&p->again, env->loop, 0, ask_brief, p); /* later: a start reports nothing */
 }
@@ -116,6 +136,7 @@ static void on_brief(const struct fault *fault, json_t *brief, struct str refusa
 {
     struct place *p = arg;
     p->tx = NULL;
+    FAULT("brief.answered");
     if (fault->class != FAULT_NONE) {
         p->told.trouble(p->told.arg);
         sign_off(p, fault->text);
@@ -163,22 +184,76 @@ static void fill_ask(const struct place *p, struct carrier_ask *ask)
     ask->machine_detection = amd.len > 0 && !str_eq_cstr(amd, "off");
 }
 
+/* The last thing before the request: a worker that slept here must not wake up and dial. */
+static bool too_late(const struct place *p)
+{
+    int64_t age_us = loop_now_us(p->env->loop) - p->claim_sent_us;
+    return age_us > p->env->settings->claim_deadline_ms * US_PER_MS;
+}
+
 static void post(struct place *p)
 {
     struct carrier_ask ask = {.from_e164 = NULL};
     fill_ask(p, &ask);
-    /* The last thing before the request: a worker that slept here must not wake up and dial. */
-    int64_t age_us = loop_now_us(p->env->loop) - p->claim_sent_us;
-    if (age_us > p->env->settings->claim_deadline_ms * US_PER_MS) {
+    FAULT("post.before_deadline");
+    if (too_late(p)) {
         sign_off(p, "deadline");
         return;
     }
+    FAULT("post.before_send"); /* the one gap that no check can close (never-twice 2.4, row 7) */
     p->state = PLACE_POST;
     p->posted_us = loop_now_us(p->env->loop);
     int err = p->env->carrier->place_start(&p->post, p->env->http, p->env->urls, &p->account, &ask,
                                            on_posted, p);
+    FAULT("post.after_send");
     if (err < 0) {
         sign_off(p, "the carrier request could not be started");
+    }
+}
+
+static void on_journaled(int err, void *arg)
+{
+    struct place *p = arg;
+    p->journaled = NULL;
+    FAULT("journal.answered");
+    if (err < 0) {
+        sign_off(p, "the dial journal cannot be written");
+        return;
+    }
+    post(p);
+}
+
+/* What is not in the journal when the database turns out to be another one would be forgotten by both. */
+static void write_journal(struct place *p)
+{
+    const struct dial_env *env = p->env;
+    if (env->history != NULL && history_generation(env->history) != p->generation) {
+        sign_off(p, "the database changed since the claim");
+        return;
+    }
+    if (env->journal == NULL) {
+        post(p);
+        return;
+    }
+    if (too_late(p)) {
+        sign_off(p, "deadline");
+        return;
+    }
+    struct journal_entry entry = {
+        .call_id = p->claimed.call_id,
+        .organization_id = p->claimed.organization_id,
+        .queue_id = p->claimed.queue_id,
+        .carrier_account_id = p->claimed.carrier_account_id,
+        .worker_id = p->worker_id,
+        .attempt_number = p->claimed.attempt_number,
+        .at_us = dial_clock_wall_us(env->clock, env->loop), /* never a moment to come */
+    };
+    memcpy(entry.from_e164, p->claimed.caller_e164, sizeof entry.from_e164);
+    memcpy(entry.to_e164, p->claimed.callee_e164, sizeof entry.to_e164);
+    p->state = PLACE_JOURNAL;
+    FAULT("journal.before_append");
+    if (journal_append(&p->journaled, env->journal, &entry, on_journaled, p) < 0) {
+        sign_off(p, "the dial journal cannot be written");
     }
 }
 
@@ -190,7 +265,7 @@ static void on_account(const struct fault *fault, const struct carrier_account *
         if (uuid_eq(&accounts[i].id, &p->claimed.carrier_account_id) &&
             accounts[i].auth_token[0][0] != '\0') {
             p->account = accounts[i];
-            post(p);
+            write_journal(p);
             return;
         }
     }
@@ -222,7 +297,9 @@ static void on_posted(const struct carrier_placed *placed, void *arg)
 {
     struct place *p = arg;
     p->post = NULL;
+    FAULT("post.answered");
     tell_posting_over(p);
+    FAULT("post.over");
     bool accepted = placed->fault.class == FAULT_NONE;
     bool known_not = !accepted && placed->resolved_by != NULL && placed->resolved_by[0] != '\0';
     p->result = accepted ? "placed" : known_not ? "not_placed" : "unknown";
@@ -249,6 +326,11 @@ static void write_again(void *arg)
 static void write_result(struct place *p)
 {
     p->state = PLACE_RESULT;
+    if (p->result_at_us == 0 && dial_clock_trouble(p->env->clock, p->env->loop)[0] != '\0') {
+        /* Dated in the past it would cut the horizon short. */
+        timer_start(&p->again, p->env->loop, RESULT_AGAIN_MS, write_again, p);
+        return;
+    }
     if (p->result_at_us == 0) {
         p->result_at_us = loop_wall_us(p->env->loop);
     }
@@ -263,6 +345,7 @@ static void write_result(struct place *p)
         .permanent = p->permanent,
         .at_us = p->result_at_us,
     };
+    FAULT("result.before_send");
     if (store_place_result(&p->tx, p->env->db, &placed, on_written, p) < 0) {
         timer_start(&p->again, p->env->loop, RESULT_AGAIN_MS, write_again, p);
     }
@@ -272,8 +355,11 @@ static void on_written(const struct fault *fault, struct str status, void *arg)
 {
     struct place *p = arg;
     p->tx = NULL;
+    FAULT("result.answered");
+    /* No such row: a failover lost it, and the journal brings it back. */
+    bool gone = fault->class == FAULT_NONE && status.len == 0 && p->gone++ < GONE_MAX;
     bool again = fault->class == FAULT_NOT_SENT || fault->class == FAULT_UNSURE ||
-                 fault->class == FAULT_BUSY;
+                 fault->class == FAULT_BUSY || gone;
     if (again) {
         /* What the carrier did is known here and nowhere else: kept until the database has it. The
          * lease, running meanwhile, leads to unknown, and a late result still lands. */

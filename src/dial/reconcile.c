@@ -2,36 +2,19 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "dial/lock_file.h"
+#include "dial/undertaker.h"
 #include "loop/timer.h"
-#include "loop/worker.h"
 
 #include <string.h>
 
-#define LOCKS_MAX      64  /* dead workers handled in one round */
 #define DUE_MAX        200 /* attempts taken in one round */
 #define OVER_AGE_MS    120000
 #define STATE_MS       5000
 #define CANDIDATES_MAX 8 /* calls of one number pair that can be in question */
-
-/* The lock directory, read on the pool: alive until the pool is done with it. */
-struct scan {
-    struct reconcile *r; /* NULL: closed meanwhile */
-    char data_dir[LOCK_PATH_SIZE];
-    struct lock_file found[LOCKS_MAX];
-    int count;
-};
-
-/* A dead worker on its way into the database; the lock is held until it is there. */
-struct burial {
-    struct list link;
-    struct reconcile *r;
-    struct lock_file lock;
-    struct pg_tx *tx;
-};
 
 /* One attempt in question: account -> search -> presence of each candidate, or absence. */
 struct inquiry {
@@ -45,6 +28,8 @@ struct inquiry {
     size_t candidate_count;
     size_t candidate_at;
     int64_t skew_ms;
+    int64_t
+        asked_at_us; /* before the first list was read: what they do not show, they did not show then */
     bool searching; /* counts against RECONCILE_SEARCHES */
 };
 
@@ -52,9 +37,7 @@ struct reconcile {
     const struct dial_env *env;
     struct timer round;
     struct timer state_timer;
-    struct scan *scan;
-    struct worker_op *scan_op;
-    struct list burials;
+    struct undertaker *undertaker;
     struct list waiting; /* inquiries */
     struct list asking;
     size_t asking_count;
@@ -67,84 +50,9 @@ struct reconcile {
 static void start_next(struct reconcile *r);
 static void next_candidate(struct inquiry *q);
 
-/* --- dead workers ------------------------------------------------------------------------------- */
-
-static void scan_work(void *arg)
+static bool clock_off(const struct reconcile *r)
 {
-    struct scan *scan = arg;
-    scan->count = lock_scan(scan->data_dir, scan->found, LOCKS_MAX);
-}
-
-static void scan_drop(void *arg)
-{
-    struct scan *scan = arg;
-    for (int i = 0; i < scan->count; i++) {
-        lock_drop(&scan->found[i]);
-    }
-    xfree(scan);
-}
-
-static void burial_free(struct burial *b)
-{
-    store_cancel(&b->tx);
-    list_remove(&b->link);
-    lock_drop(&b->lock);
-    xfree(b);
-}
-
-static void on_buried(const struct fault *fault, int64_t count, void *arg)
-{
-    struct burial *b = arg;
-    b->tx = NULL;
-    if (fault->class == FAULT_NONE) {
-        log_info("dial.worker_dead", LOG_UUID("worker", &b->lock.worker_id),
-                 LOG_I64("attempts", count));
-        lock_remove(&b->lock);
-    }
-    burial_free(b); /* not written: the file stays, the next round finds it */
-}
-
-static void bury(struct reconcile *r, const struct lock_file *lock)
-{
-    struct burial *b = xzalloc(sizeof *b);
-    b->r = r;
-    b->lock = *lock;
-    list_push_back(&r->burials, &b->link);
-    if (store_worker_dead(&b->tx, r->env->db, &lock->worker_id, "lock", loop_wall_us(r->env->loop),
-                          on_buried, b) < 0) {
-        burial_free(b);
-    }
-}
-
-static void on_scanned(void *arg)
-{
-    struct scan *scan = arg;
-    struct reconcile *r = scan->r;
-    r->scan = NULL;
-    r->scan_op = NULL;
-    if (scan->count < 0) {
-        log_error("dial.lock_scan", LOG_I64("err", scan->count));
-    }
-    for (int i = 0; i < scan->count; i++) {
-        bury(r, &scan->found[i]);
-    }
-    scan->count = 0; /* the burials have them */
-    scan_drop(scan);
-}
-
-static void scan_locks(struct reconcile *r)
-{
-    if (r->scan != NULL || !list_empty(&r->burials)) {
-        return;
-    }
-    struct scan *scan = xzalloc(sizeof *scan);
-    scan->r = r;
-    str_copy_cut(str_of(r->env->settings->data_dir), scan->data_dir, sizeof scan->data_dir);
-    if (worker_start(&r->scan_op, r->env->loop, scan_work, on_scanned, scan_drop, scan) < 0) {
-        xfree(scan);
-        return;
-    }
-    r->scan = scan;
+    return dial_clock_trouble(r->env->clock, r->env->loop)[0] != '\0';
 }
 
 /* --- one inquiry -------------------------------------------------------------------------------- */
@@ -179,6 +87,7 @@ static void on_absence(const struct fault *fault, bool concluded, struct str why
 {
     struct inquiry *q = arg;
     q->tx = NULL;
+    FAULT("absence.answered");
     if (fault->class != FAULT_NONE) {
         log_warn("dial.reconcile_failed", LOG_STR("code", fault->code),
                  LOG_STR("text", fault->text));
@@ -200,8 +109,9 @@ static void record_absence(struct inquiry *q)
         .retry_ms = s->reconcile_interval_ms,
         .horizon_ms = dial_horizon_ms(s),
         .scan_gap_ms = s->absence_scan_gap_ms,
-        .at_us = loop_wall_us(q->r->env->loop),
+        .at_us = q->asked_at_us,
     };
+    FAULT("absence.before_send");
     if (store_reconcile_absence(&q->tx, q->r->env->db, &scan, on_absence, q) < 0) {
         inquiry_over(q);
     }
@@ -225,6 +135,7 @@ static void on_presence(const struct fault *fault, struct str status, void *arg)
     struct inquiry *q = arg;
     const struct carrier_sighting *seen = &q->candidates[q->candidate_at];
     q->tx = NULL;
+    FAULT("presence.answered");
     if (fault->class != FAULT_NONE) {
         log_warn("dial.reconcile_failed", LOG_STR("code", fault->code),
                  LOG_STR("text", fault->text));
@@ -255,6 +166,10 @@ static void next_candidate(struct inquiry *q)
         record_absence(q);
         return;
     }
+    if (clock_off(q->r)) {
+        inquiry_over(q);
+        return;
+    }
     const struct carrier_sighting *seen = &q->candidates[q->candidate_at];
     struct store_presence found = {
         .organization_id = &q->about.organization_id,
@@ -278,6 +193,7 @@ static void next_candidate(struct inquiry *q)
         .retry_ms = s->reconcile_interval_ms,
         .at_us = loop_wall_us(q->r->env->loop),
     };
+    FAULT("presence.before_send");
     if (store_reconcile_presence(&q->tx, q->r->env->db, &found, on_presence, q) < 0) {
         inquiry_over(q);
     }
@@ -313,6 +229,7 @@ static void on_found(const struct carrier_found *found, void *arg)
 {
     struct inquiry *q = arg;
     q->search = NULL;
+    FAULT("search.answered");
     if (found->fault.class != FAULT_NONE) {
         log_warn("dial.search_failed", LOG_UUID("call", &q->about.call_id),
                  LOG_STR("text", found->fault.text));
@@ -326,6 +243,10 @@ static void on_found(const struct carrier_found *found, void *arg)
             add_candidate(q, &found->sightings[i]);
         }
     }
+    if (clock_off(q->r)) {
+        inquiry_over(q); /* what is written would be dated wrongly, and the horizon with it */
+        return;
+    }
     if (overflow) {
         log_error("dial.too_many_candidates", LOG_UUID("call", &q->about.call_id));
         inquiry_over(q); /* nothing may be concluded from a part of the list */
@@ -334,6 +255,9 @@ static void on_found(const struct carrier_found *found, void *arg)
     /* Without a Date header the carrier's clock is unknown, and the scan proves nothing. */
     int64_t apart_us = found->carrier_date_us - loop_wall_us(q->r->env->loop);
     q->skew_ms = found->carrier_date_us == 0 ? DIAL_SKEW_MS : apart_us / US_PER_MS;
+    if (q->skew_ms >= DIAL_SKEW_MS || q->skew_ms <= -DIAL_SKEW_MS) {
+        metric_add("carrier_list_faults_total", "date", 1);
+    }
     next_candidate(q);
 }
 
@@ -352,7 +276,8 @@ static void on_account(const struct fault *fault, const struct carrier_account *
         .to_e164 = q->about.callee_e164,
         .since_us = q->about.intent_us - (int64_t)DIAL_SKEW_MS * US_PER_MS,
     };
-    if (!found ||
+    q->asked_at_us = loop_wall_us(env->loop);
+    if (!found || clock_off(q->r) ||
         env->carrier->search_start(&q->search, env->http, &q->account, &search, on_found, q) < 0) {
         inquiry_over(q);
     }
@@ -380,6 +305,7 @@ static void on_due(const struct fault *fault, const struct store_unknown *due, s
 {
     struct reconcile *r = arg;
     r->due_tx = NULL;
+    FAULT("due.answered");
     if (fault->class == FAULT_BROKEN) {
         log_error("dial.unknown_due", LOG_STR("code", fault->code), LOG_STR("text", fault->text));
     }
@@ -399,13 +325,17 @@ static void on_swept(const struct fault *fault, const struct store_swept *swept,
     struct reconcile *r = arg;
     const struct dial_env *env = r->env;
     r->sweep_tx = NULL;
+    FAULT("sweep.answered");
     if (fault->class == FAULT_BROKEN) {
         log_error("dial.lease_sweep", LOG_STR("code", fault->code), LOG_STR("text", fault->text));
     }
     for (size_t i = 0; i < count; i++) {
         log_warn("dial.unknown", LOG_UUID("call", &swept[i].call_id), LOG_STR("was", swept[i].was));
     }
-    if (fault->class == FAULT_NONE && r->due_tx == NULL && list_empty(&r->waiting) &&
+    /* The clock again, and with each moment that is written: it may have jumped since the round began, and a
+     * row's next turn an hour ahead would be nobody's. */
+    if (fault->class == FAULT_NONE && !clock_off(r) && r->due_tx == NULL &&
+        list_empty(&r->waiting) &&
         store_unknown_due(&r->due_tx, env->db, DUE_MAX, env->settings->reconcile_interval_ms,
                           loop_wall_us(env->loop), on_due, r) < 0) {
         log_debug("dial.round_skipped");
@@ -415,10 +345,9 @@ static void on_swept(const struct fault *fault, const struct store_swept *swept,
 static void on_round(void *arg)
 {
     struct reconcile *r = arg;
-    if (pg_pool_health(r->env->db) != PG_UP) {
+    if (pg_pool_health(r->env->db) != PG_UP || clock_off(r)) {
         return;
     }
-    scan_locks(r);
     if (r->sweep_tx == NULL && store_lease_sweep(&r->sweep_tx, r->env->db, OVER_AGE_MS,
                                                  loop_wall_us(r->env->loop), on_swept, r) < 0) {
         log_debug("dial.round_skipped");
@@ -446,15 +375,22 @@ static void on_state_timer(void *arg)
     }
 }
 
+/* What a dead worker had in hand does not wait for the next round. */
+static void on_buried(int64_t attempts, void *arg)
+{
+    (void)attempts;
+    on_round(arg);
+}
+
 int reconcile_open(struct reconcile **out, const struct dial_env *env)
 {
     struct reconcile *r = xzalloc(sizeof *r);
     r->env = env;
-    list_init(&r->burials);
     list_init(&r->waiting);
     list_init(&r->asking);
     timer_repeat(&r->round, env->loop, env->settings->reconcile_interval_ms, on_round, r);
     timer_repeat(&r->state_timer, env->loop, STATE_MS, on_state_timer, r);
+    undertaker_open(&r->undertaker, env, on_buried, r);
     *out = r;
     return 0;
 }
@@ -470,11 +406,7 @@ void reconcile_close(struct reconcile **r_p)
     store_cancel(&r->sweep_tx);
     store_cancel(&r->due_tx);
     store_cancel(&r->state_tx);
-    worker_cancel(&r->scan_op);
-    LIST_EACH_SAFE(it, &r->burials)
-    {
-        burial_free(LIST_ITEM(it, struct burial, link));
-    }
+    undertaker_close(&r->undertaker);
     LIST_EACH_SAFE(it, &r->waiting)
     {
         inquiry_free(LIST_ITEM(it, struct inquiry, link));

@@ -1,7 +1,7 @@
 /* reconcile.h -- learns what became of attempts that nobody told us about, by asking the carrier.
  *
- * Each round: leases that ran out become unknown; workers whose lock can be taken are dead, and that is
- * written down; then for every unknown attempt, and every live call that has been quiet for too long, the
+ * Workers whose lock can be taken are dead, and that is written down (undertaker.h). Each round: leases that
+ * ran out become unknown; then for every unknown attempt, and every live call that has been quiet for too long, the
  * carrier's queued, live and ended calls of exactly that number pair are read. What is found moves the call
  * on; a complete search without a find is recorded, and the database concludes absence when all evidence
  * of never-twice 2.3-9 is there. Any doubt (a page missing, an answer not 200) counts as nothing learned.

@@ -208,12 +208,26 @@ void loop_free(struct loop **loop_p)
     *loop_p = NULL;
 }
 
+/* A simulated loop has mostly timers: it does without the system calls of a poll that finds nothing. */
+static bool io_to_poll(struct loop *loop)
+{
+    if (!list_empty(&loop->deferred) || uv_loop_alive(&loop->uv) != 0) {
+        return true;
+    }
+    pthread_mutex_lock(&loop->posted_mutex);
+    bool posted = loop->posted_count > 0;
+    pthread_mutex_unlock(&loop->posted_mutex);
+    return posted;
+}
+
 /* One turn of a virtual loop: what is ready and due, no waiting, no time. */
 static bool virtual_turn(struct loop *loop)
 {
     uint64_t before = loop->events;
     fire_due(loop);
-    (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    if (io_to_poll(loop)) {
+        (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
     return loop->events != before || !list_empty(&loop->deferred);
 }
 

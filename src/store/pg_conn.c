@@ -31,6 +31,7 @@ struct pg_pool {
     size_t waiting_count;
     struct timer give_up;
     enum pg_health health;
+    uint64_t connects;
     char reason[200];
     pg_watch_fn *on_change;
     void *watch_arg;
@@ -185,6 +186,16 @@ enum pg_health pg_pool_health(const struct pg_pool *pool)
 const char *pg_pool_reason(const struct pg_pool *pool)
 {
     return pool->reason;
+}
+
+uint64_t pg_pool_connects(const struct pg_pool *pool)
+{
+    return pool->connects;
+}
+
+void pg_pool_connected(struct pg_pool *pool)
+{
+    pool->connects++;
 }
 
 size_t pg_pool_waiting(const struct pg_pool *pool)

@@ -49,7 +49,9 @@ void pg_pool_free(struct pg_pool **pool); /* silences every unit; not from withi
 void pg_pool_watch(struct pg_pool *pool, pg_watch_fn *on_change, void *arg);
 enum pg_health pg_pool_health(const struct pg_pool *pool);
 const char *pg_pool_reason(const struct pg_pool *pool); /* why it is down or refused; "" when up */
-size_t pg_pool_waiting(const struct pg_pool *pool);     /* units without a connection yet */
+/* How often a connection was made: when it rises, the next unit may meet another server. */
+uint64_t pg_pool_connects(const struct pg_pool *pool);
+size_t pg_pool_waiting(const struct pg_pool *pool); /* units without a connection yet */
 struct loop *pg_pool_loop(const struct pg_pool *pool);
 
 /* For commands only: turns the loop until *done. The daemon never waits. */

@@ -281,6 +281,7 @@ static void become_ready(struct pg_link *link)
     timer_stop(&link->timer);
     link->state = PG_LINK_READY;
     metric_add("db_connects_total", NULL, 1);
+    pg_pool_connected(link->pool);
     link->pause_ms = PAUSE_FIRST_MS;
     pg_pool_link_changed(link->pool, PQserverVersion(link->pg) < VERSION_WANTED
                                          ? "Postgres is older than 15.20: update it soon"
@@ -459,16 +460,16 @@ void pg_link_send(struct pg_link *link, struct pg_tx *tx)
  */
 
 /* "might not have been replicated": the commit is on this machine only, so it is not acknowledged
- * (never-twice 2.3-1). The server says so in a warning of these two codes and in no others that can
- * come between our statements and the commit. */
+ * (never-twice 2.3-1). The server says so in a warning; its code depends on why the waiting ended, and its text on
+ * the server's language, but not the function that it comes from (syncrep.c of Postgres 15). */
 static void on_notice(void *arg, const PGresult *result)
 {
     struct pg_link *link = arg;
     const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *from = PQresultErrorField(result, PG_DIAG_SOURCE_FUNCTION);
     bool unreplicated =
         (code != NULL && (strcmp(code, "57014") == 0 || strcmp(code, "57P01") == 0)) ||
-        (detail != NULL && strstr(detail, "might not have been replicated") != NULL);
+        (from != NULL && strcmp(from, "SyncRepWaitForLSN") == 0);
     if (unreplicated && !list_empty(&link->flight)) {
         LIST_ITEM(link->flight.next, struct pg_tx, link)->unreplicated = true;
     }

@@ -103,6 +103,7 @@ pg_pool_name_to_resolve(const struct pg_pool *pool); /* NULL: addresses, socket,
 void pg_pool_set_address(struct pg_pool *pool, const char *address);
 bool pg_pool_any_role(const struct pg_pool *pool);
 const uint8_t *pg_pool_context_key(const struct pg_pool *pool);
+void pg_pool_connected(struct pg_pool *pool);
 void pg_pool_link_changed(struct pg_pool *pool,
                           const char *reason); /* state of a link; room on a link */
 

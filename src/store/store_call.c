@@ -12,6 +12,7 @@ struct ask {
         store_hangup_fn *hangup;
         store_media_token_fn *media_token;
         store_opt_out_fn *opt_out;
+        store_refused_fn *refused;
         store_callback_fn *callback;
     } on;
     void *arg;
@@ -165,15 +166,36 @@ static void on_media_token(const struct pg_answer *a, void *arg)
     ask->on.media_token(&a->fault, &call_id, &organization_id, call_uuid, ask->arg);
 }
 
+/* Both say the same three columns. */
+static_assert((int)COL_CALL_MEDIA_LOOK_CALL_ID == (int)COL_CALL_MEDIA_TOKEN_CALL_ID &&
+                  (int)COL_CALL_MEDIA_LOOK_CALL_UUID == (int)COL_CALL_MEDIA_TOKEN_CALL_UUID,
+              "one reader");
+
+static struct pg_tx *media_tx(struct pg_pool *db, enum sql_id statement,
+                              const uint8_t token_hash[32], int64_t at_us)
+{
+    struct pg_tx *tx = pg_tx_new(db, PG_WORKER, NULL);
+    pg_tx_statement(tx, statement);
+    pg_tx_bytes(tx, token_hash, 32);
+    pg_tx_time(tx, at_us);
+    return tx;
+}
+
+int store_media_look(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
+                     int64_t at_us, store_media_token_fn *on_done, void *arg)
+{
+    struct pg_tx *tx = media_tx(db, SQL_CALL_MEDIA_LOOK, token_hash, at_us);
+    struct ask *ask = ask_new(tx, arg);
+    ask->on.media_token = on_done;
+    return pg_tx_start(&tx, op, on_media_token, ask);
+}
+
 int store_media_token(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
                       int64_t at_us, store_media_token_fn *on_done, void *arg)
 {
-    struct pg_tx *tx = pg_tx_new(db, PG_WORKER, NULL);
+    struct pg_tx *tx = media_tx(db, SQL_CALL_MEDIA_TOKEN, token_hash, at_us);
     struct ask *ask = ask_new(tx, arg);
     ask->on.media_token = on_done;
-    pg_tx_statement(tx, SQL_CALL_MEDIA_TOKEN);
-    pg_tx_bytes(tx, token_hash, 32);
-    pg_tx_time(tx, at_us);
     return pg_tx_start(&tx, op, on_media_token, ask);
 }
 
@@ -224,7 +246,10 @@ static void on_opt_out(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     if (!has_row(a)) {
-        ask->on.opt_out(&a->fault, false, 0, STR_NONE, ask->arg);
+        /* No such call, and no number: nothing was written, and nobody may believe it was. */
+        struct fault none = fault_make(FAULT_REFUSED, 0, "no_such_call", "no row and no number");
+        ask->on.opt_out(a->fault.class == FAULT_NONE ? &none : &a->fault, false, 0, STR_NONE,
+                        ask->arg);
         return;
     }
     ask->on.opt_out(&a->fault, pg_bool(a, 0, 0, COL_CALL_OPT_OUT_ADDED),
@@ -233,16 +258,41 @@ static void on_opt_out(const struct pg_answer *a, void *arg)
 }
 
 int store_opt_out(struct pg_tx **op, struct pg_pool *db, const struct uuid *organization_id,
-                  const struct uuid *call_id, const char *source, struct str words, int64_t at_us,
+                  const struct uuid *call_id, const struct store_opt_out_words *said, int64_t at_us,
                   store_opt_out_fn *on_done, void *arg)
 {
     struct pg_tx *tx = call_tx(db, organization_id, call_id, SQL_CALL_OPT_OUT);
     struct ask *ask = ask_new(tx, arg);
     ask->on.opt_out = on_done;
-    pg_tx_cstr(tx, source);
-    pg_tx_text(tx, words);
+    pg_tx_cstr(tx, said->source);
+    pg_tx_text(tx, said->words);
     pg_tx_time(tx, at_us);
+    pg_tx_cstr(tx, said->phone);
     return pg_tx_start(&tx, op, on_opt_out, ask);
+}
+
+#define REFUSED_MAX 1000 /* talks in one look; the next one comes in a second */
+
+static void on_refused(const struct pg_answer *a, void *arg)
+{
+    const struct ask *ask = arg;
+    size_t count = has_row(a) ? pg_rows(a, 0) : 0;
+    struct uuid *ids = xcalloc(count + 1, sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = pg_uuid(a, 0, i, COL_CALL_LIVE_REFUSED_CALL_ID);
+    }
+    ask->on.refused(&a->fault, ids, count, ask->arg);
+    xfree(ids);
+}
+
+int store_live_refused(struct pg_tx **op, struct pg_pool *db, store_refused_fn *on_done, void *arg)
+{
+    struct pg_tx *tx = pg_tx_new(db, PG_WORKER, NULL);
+    struct ask *ask = ask_new(tx, arg);
+    ask->on.refused = on_done;
+    pg_tx_statement(tx, SQL_CALL_LIVE_REFUSED);
+    pg_tx_i64(tx, REFUSED_MAX);
+    return pg_tx_start(&tx, op, on_refused, ask);
 }
 
 static void on_callback(const struct pg_answer *a, void *arg)

@@ -78,10 +78,12 @@ typedef void store_hangup_fn(const struct fault *fault, const struct store_hangu
 int store_hangup(struct pg_tx **op, struct pg_pool *db, const struct store_report *report,
                  const struct store_end *end, store_hangup_fn *on_done, void *arg) MUST_USE;
 
-/* call_id nil: unknown, used or expired token, or the call is over. */
+/* call_id nil: unknown, used or expired token, or the call is over. _look spends nothing. */
 typedef void store_media_token_fn(const struct fault *fault, const struct uuid *call_id,
                                   const struct uuid *organization_id, struct str call_uuid,
                                   void *arg);
+int store_media_look(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
+                     int64_t at_us, store_media_token_fn *on_done, void *arg) MUST_USE;
 int store_media_token(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
                       int64_t at_us, store_media_token_fn *on_done, void *arg) MUST_USE;
 
@@ -107,13 +109,25 @@ int store_note(struct pg_tx **op, struct pg_pool *db, const struct uuid *organiz
                const struct uuid *call_id, const json_t *patch, int64_t at_us,
                store_done_fn *on_done, void *arg) MUST_USE;
 
-/* source: "model", "phrase", "dtmf". live_calls: ids (text, by blanks) of other live calls to the
+/* source: "model", "phrase", "dtmf". phone: the person's, for a call that the database does not know
+ * (restored, lost in a failover); "" none, and then such a call is FAULT_REFUSED. live_calls: ids (text, by blanks) of other live calls to the
  * number. */
+struct store_opt_out_words {
+    const char *source;
+    struct str words;
+    const char *phone;
+};
 typedef void store_opt_out_fn(const struct fault *fault, bool added, int64_t removed,
                               struct str live_calls, void *arg);
 int store_opt_out(struct pg_tx **op, struct pg_pool *db, const struct uuid *organization_id,
-                  const struct uuid *call_id, const char *source, struct str words, int64_t at_us,
+                  const struct uuid *call_id, const struct store_opt_out_words *said, int64_t at_us,
                   store_opt_out_fn *on_done, void *arg) MUST_USE;
+
+/* Once a call: a talk with somebody who is on the list by now. */
+typedef void store_refused_fn(const struct fault *fault, const struct uuid *call_ids, size_t count,
+                              void *arg);
+int store_live_refused(struct pg_tx **op, struct pg_pool *db, store_refused_fn *on_done,
+                       void *arg) MUST_USE;
 
 /* due_us of the answer: when it will be (moved into the window when asked for outside: reason says
  * so). */

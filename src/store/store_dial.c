@@ -18,7 +18,6 @@ struct ask {
         store_unknown_fn *unknown;
         store_unknown_state_fn *unknown_state;
         store_absence_fn *absence;
-        store_known_fn *known;
         store_completed_fn *completed;
     } on;
     void *arg;
@@ -387,31 +386,6 @@ int store_reconcile_absence(struct pg_tx **op, struct pg_pool *db, const struct 
     pg_tx_i64(tx, scan->scan_gap_ms);
     pg_tx_time(tx, scan->at_us);
     return pg_tx_start(&tx, op, on_absence, ask);
-}
-
-static void on_known(const struct pg_answer *a, void *arg)
-{
-    const struct ask *ask = arg;
-    ask->on.known(&a->fault, has_row(a, 0) && pg_bool(a, 0, 0, COL_DIAL_ORPHAN_CHECK_KNOWN),
-                  ask->arg);
-}
-
-int store_orphan_check(struct pg_tx **op, struct pg_pool *db, const struct store_orphan *call,
-                       store_known_fn *on_done, void *arg)
-{
-    struct pg_tx *tx = pg_tx_new(db, PG_WORKER, call->organization_id);
-    struct ask *ask = ask_new(tx, arg);
-    ask->on.known = on_done;
-    pg_tx_statement(tx, SQL_DIAL_ORPHAN_CHECK);
-    pg_tx_uuid(tx, call->account_id);
-    pg_tx_cstr(tx, call->call_uuid);
-    pg_tx_cstr(tx, call->from_e164);
-    pg_tx_cstr(tx, call->to_e164);
-    pg_tx_time(tx, call->initiated_us);
-    pg_tx_i64(tx, call->skew_ms);
-    pg_tx_i64(tx, call->horizon_ms);
-    pg_tx_time(tx, call->at_us);
-    return pg_tx_start(&tx, op, on_known, ask);
 }
 
 /* --- campaigns ----------------------------------------------------------------------------------

@@ -158,22 +158,6 @@ typedef void store_absence_fn(const struct fault *fault, bool concluded, struct 
 int store_reconcile_absence(struct pg_tx **op, struct pg_pool *db, const struct store_absence *scan,
                             store_absence_fn *on_done, void *arg) MUST_USE;
 
-/* known: the call belongs to an attempt of ours; else it is on the audit log now. */
-typedef void store_known_fn(const struct fault *fault, bool known, void *arg);
-struct store_orphan {
-    const struct uuid *organization_id;
-    const struct uuid *account_id;
-    const char *call_uuid;
-    const char *from_e164;
-    const char *to_e164;
-    int64_t initiated_us;
-    int64_t skew_ms;
-    int64_t horizon_ms;
-    int64_t at_us;
-};
-int store_orphan_check(struct pg_tx **op, struct pg_pool *db, const struct store_orphan *call,
-                       store_known_fn *on_done, void *arg) MUST_USE;
-
 /* Folds the counters in, and completes campaigns that are over. */
 struct store_completed {
     struct uuid organization_id;
