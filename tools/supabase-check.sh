@@ -1,6 +1,7 @@
 #!/bin/sh
 # The same migrations under Supabase's roles: applied by a role that is no superuser, beside roles and default
-# privileges that were there before; then the isolation matrix and the lint. Prints TAP.
+# privileges that were there before; then the isolation matrix with its mutants, the lint with its faults, the other doors,
+# and the matrix over connections of the gateway's own login. Prints TAP.
 # usage: tools/pg-private run tools/supabase-check.sh      (or DATABASE_URL of a superuser of a throw-away cluster:
 #        roles belong to the cluster, and must not exist before)
 set -eu
@@ -41,4 +42,5 @@ ALTER DEFAULT PRIVILEGES FOR ROLE supabase_like IN SCHEMA public GRANT ALL ON FU
 ALTER DEFAULT PRIVILEGES FOR ROLE supabase_like IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
 SQL
 "$here"/tools/migrate-plain.sh "$(at supabase_like supabase_like)"
-"$here"/tools/pgtap.sh "$(at supabase_like)" "$here"/sql/tests/110_isolation.sql "$here"/sql/tests/111_lint.sql
+"$here"/tools/pgtap.sh "$(at supabase_like)" "$here"/sql/tests/110_isolation.sql "$here"/sql/tests/111_lint.sql \
+    "$here"/sql/tests/113_doors.sql "$here"/sql/tests/990_logins.sql

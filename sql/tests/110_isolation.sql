@@ -3,57 +3,19 @@
 -- mutants: each hole that the matrix is there to find is made, and must be found.
 BEGIN;
 \ir fixture.psql
+\ir everything.psql
 SELECT no_plan();
 
--- One row in every tenant table.
-CREATE FUNCTION pg_temp.everything(n int) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    org uuid := pg_temp.tenant(n);
-    lead uuid := pg_temp.lead(n, 1);
-    call uuid;
-    person uuid := app.uuid7();
-    import uuid := app.uuid7();
-    offer uuid := app.uuid7();
-    insight uuid := app.uuid7();
-BEGIN
-    call := pg_temp.dialed(n, 1, 1, '2026-11-10 15:00Z');
-    INSERT INTO profiles (organization_id, id, user_id, name, role) VALUES (org, person, pg_temp.id(n, 9), 'P', 'agent');
-    INSERT INTO projects (organization_id, name) VALUES (org, 'p');
-    INSERT INTO retry_policies (organization_id, name) VALUES (org, 'p');
-    INSERT INTO imports (organization_id, id) VALUES (org, import);
-    INSERT INTO import_rejects (organization_id, import_id, line, reason) VALUES (org, import, 1, 'bad_number');
-    INSERT INTO call_attempts (organization_id, lead_id, campaign_id, call_log_id, attempt_number, gate)
-    VALUES (org, lead, pg_temp.id(n, 3), call, 1, '{}');
-    INSERT INTO call_turns (organization_id, call_log_id, ordinal, speaker) VALUES (org, call, 0, 'ai');
-    INSERT INTO call_events (organization_id, call_log_id, kind, event_key, received_at) VALUES (org, call, 'ring', 'k', now());
-    INSERT INTO media_tokens (organization_id, token_hash, call_log_id, expires_at) VALUES (org, sha256(org::text::bytea), call, now());
-    INSERT INTO recordings (organization_id, call_log_id) VALUES (org, call);
-    INSERT INTO usage_ledger (organization_id, call_log_id, source, item_key, cost_micros) VALUES (org, call, 'carrier', 'k', 100);
-    INSERT INTO agent_presence (organization_id, profile_id) VALUES (org, person);
-    INSERT INTO agent_calls (organization_id, id, ai_call_log_id, agent_id, agent_name, requested_at) VALUES (org, offer, call, person, 'P', now());
-    INSERT INTO analysis_jobs (organization_id, call_log_id, due_at) VALUES (org, call, now()) ON CONFLICT DO NOTHING;
-    INSERT INTO conversation_insights (organization_id, id, call_log_id, lead_id, campaign_id, overall_sentiment, analysed_at)
-    VALUES (org, insight, call, lead, pg_temp.id(n, 3), 0.1, now());
-    UPDATE conversation_insights SET overall_sentiment = 0.2 WHERE id = insight;
-    INSERT INTO score_weights (organization_id, version, weights) VALUES (org, 1, '{}');
-    INSERT INTO follow_up_tasks (organization_id, lead_id, task_type, title, source) VALUES (org, lead, 'call', 't', 'manual');
-    INSERT INTO region_enablements (organization_id, region, enabled_by, enabled_at) VALUES (org, 'IN', 'me', now());
-    INSERT INTO dnc_lists (organization_id, name, as_of) VALUES (org, 'l', now());
-    INSERT INTO do_not_call (organization_id, phone_e164, source, added_at) VALUES (org, '+12125559999', 'manual', now());
-    INSERT INTO dial_pauses (organization_id, scope, reason, paused_by, paused_at) VALUES (org, 'tenant', 'r', 'me', now());
-    INSERT INTO webhook_endpoints (organization_id, url) VALUES (org, 'https://example.org');
-    INSERT INTO outbox (organization_id, topic) VALUES (org, 't');
-    INSERT INTO api_keys (organization_id, name, key_hash, prefix) VALUES (org, 'k', sha256(org::text::bytea), 'p');
-    INSERT INTO audit_log (organization_id, at, actor, action) VALUES (org, now(), 'me', 'test');
-END
-$$;
 SELECT pg_temp.everything(1), pg_temp.everything(2) \gset fixture_
 
-CREATE TEMP TABLE tenant_tables AS
-SELECT c.oid::regclass AS name, (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a
-                                  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS cols
-  FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND t.attname = 'organization_id'
- WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN ('public'::regnamespace, 'app'::regnamespace, 'engine'::regnamespace);
+-- Asked of the catalog each time: a mutant may be a table that was not there before.
+CREATE FUNCTION pg_temp.tenant_tables() RETURNS TABLE (name regclass, cols text) LANGUAGE sql AS $$
+    SELECT c.oid::regclass, (SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a
+                              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
+      FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid AND t.attname = 'organization_id'
+     WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN ('public'::regnamespace, 'app'::regnamespace, 'engine'::regnamespace)
+$$;
+CREATE TEMP TABLE tenant_tables AS SELECT * FROM pg_temp.tenant_tables();
 
 -- Each table holds rows of both tenants.
 CREATE FUNCTION pg_temp.rows_of(target regclass, org uuid) RETURNS int8 LANGUAGE plpgsql AS $$
@@ -130,8 +92,8 @@ BEGIN
 END
 $$;
 
--- Every table x actor x verb that went wrong.
-CREATE FUNCTION pg_temp.matrix(only_table regclass DEFAULT NULL) RETURNS TABLE (target text, actor text, verb text, said text) LANGUAGE plpgsql AS $$
+-- Every table x actor x verb that went wrong; or, for the mutants, the first one of a table.
+CREATE FUNCTION pg_temp.matrix(only_table regclass DEFAULT NULL, first_only boolean DEFAULT false) RETURNS TABLE (target text, actor text, verb text, said text) LANGUAGE plpgsql AS $$
 DECLARE
     t record;
     theirs jsonb;
@@ -139,7 +101,7 @@ DECLARE
     x record;
     result text;
 BEGIN
-    FOR t IN SELECT * FROM tenant_tables m WHERE only_table IS NULL OR m.name = only_table LOOP
+    FOR t IN SELECT * FROM pg_temp.tenant_tables() m WHERE only_table IS NULL OR m.name = only_table LOOP
         EXECUTE format('SELECT jsonb_agg(to_jsonb(r)) FROM (SELECT * FROM %s WHERE organization_id = %L LIMIT 1) AS r', t.name, pg_temp.org(2)) INTO theirs;
         fresh := theirs;
         IF theirs -> 0 ? 'id' THEN
@@ -150,6 +112,9 @@ BEGIN
             result := pg_temp.try(x.role_name, x.ctx, x.claims, x.statement);
             IF result <> 'nothing' AND result NOT LIKE 'refused%' THEN
                 RETURN QUERY SELECT t.name::text, x.actor, x.verb, result;
+                IF first_only THEN
+                    RETURN;
+                END IF;
             END IF;
         END LOOP;
     END LOOP;
@@ -183,42 +148,57 @@ UPDATE app.context_keys SET retired_at = now() - interval '1 second';
 SELECT is(pg_temp.sees('member by context', 'SELECT count(*) FROM public.leads'), 'nothing', 'a retired key signs nothing');
 UPDATE app.context_keys SET retired_at = NULL;
 
+-- What is kept of a verification is worth nothing beside another context, whoever says that it was seen.
+SELECT set_config('app.ctx', pg_temp.ctx(pg_temp.org(2)), true) \g /dev/null
+SELECT is(app.active_org(), pg_temp.org(2), 'verified, and kept for this transaction');
+SELECT is((SELECT app.active_org() FROM set_config('app.ctx', c, true) AS a, set_config('app.ctx_seen', 'yes', true) AS b), NULL, 'a context that was not verified: ' || left(c, 50))
+  FROM (VALUES (pg_temp.org(2) || '.9999999999.' || repeat('0', 64)), (pg_temp.org(2) || substr(pg_temp.ctx(pg_temp.org(1)), 37)), ('x'), (pg_temp.org(2)::text)) AS v (c);
+SELECT set_config('app.ctx', '', true) \g /dev/null
+
 -- A foreign key cannot name another tenant's row.
 SELECT is(pg_temp.sees('tenant function', format('WITH w AS (INSERT INTO public.follow_up_tasks (organization_id, lead_id, task_type, title, source) VALUES (%L, %L, ''call'', ''t'', ''manual'') RETURNING 1) SELECT count(*) FROM w',
           pg_temp.org(1), pg_temp.id(2, 11))), 'refused 23503', 'a row cannot point into another tenant');
 
--- Mutants: each must be seen.
-CREATE FUNCTION pg_temp.mutant(change text, target regclass) RETURNS int LANGUAGE plpgsql AS $$
+-- Mutants: each hole that the matrix is there to find is made, and must be found. {t} is a table.
+CREATE FUNCTION pg_temp.mutant(change text, target regclass) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    found_doors int;
+    door text;
 BEGIN
     BEGIN
-        EXECUTE change;
-        SELECT count(*) INTO found_doors FROM pg_temp.matrix(target);
+        EXECUTE replace(change, '{t}', coalesce(target::text, ''));
+        SELECT concat_ws(' | ', m.target, m.actor, m.verb, m.said) INTO door FROM pg_temp.matrix(target, true) AS m;
         RAISE EXCEPTION 'undo' USING ERRCODE = 'DW998';
     EXCEPTION WHEN SQLSTATE 'DW998' THEN
-        RETURN found_doors;
+        RETURN door;
     END;
 END
 $$;
-SELECT cmp_ok(pg_temp.mutant(m, 'public.leads'), '>', 0, 'found: ' || m) FROM unnest(ARRAY[
-    'ALTER TABLE public.leads DISABLE ROW LEVEL SECURITY',
-    'ALTER TABLE public.leads NO FORCE ROW LEVEL SECURITY',
-    'ALTER POLICY tenant ON public.leads USING (true)',
-    'ALTER POLICY tenant ON public.leads WITH CHECK (true)',
-    'CREATE POLICY extra ON public.leads TO authenticated USING (true)',
-    'ALTER POLICY engine ON public.leads TO PUBLIC',
-    'GRANT SELECT ON public.leads TO anon; ALTER POLICY engine ON public.leads TO anon',
-    'GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO authenticated',
-    'ALTER POLICY tenant ON public.leads USING (organization_id = (SELECT app.active_org()) OR app.active_org() IS NULL)',
-    'ALTER POLICY tenant ON public.leads USING (organization_id = coalesce((SELECT app.active_org()), organization_id))',
-    'GRANT app_engine TO authenticated; ALTER ROLE authenticated INHERIT',
-    'ALTER ROLE authenticated BYPASSRLS',
-    $f$CREATE OR REPLACE FUNCTION app.context_valid(context text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true'$f$,
-    $f$CREATE OR REPLACE FUNCTION app.active_org() RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER AS
-       'SELECT substring(current_setting(''app.ctx'', true) FROM ''^[0-9a-f-]{36}'')::uuid'$f$,
-    $f$CREATE OR REPLACE FUNCTION app.active_org() RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER AS
-       'SELECT substring(current_setting(''request.jwt.claims'', true) FROM ''"org_id": "([0-9a-f-]{36})"'')::uuid'$f$
-    ]) AS m;
+CREATE TEMP TABLE mutants (name text PRIMARY KEY, everywhere boolean, change text);
+INSERT INTO mutants VALUES
+    ('RLS off', true, 'ALTER TABLE {t} DISABLE ROW LEVEL SECURITY'),
+    ('FORCE off', true, 'ALTER TABLE {t} NO FORCE ROW LEVEL SECURITY'),
+    ('USING (true)', true, 'ALTER POLICY tenant ON {t} USING (true)'),
+    ('WITH CHECK (true)', true, 'ALTER POLICY tenant ON {t} WITH CHECK (true)'),
+    ('extra permissive policy', true, 'CREATE POLICY extra ON {t} TO app_owner, authenticated USING (true)'),
+    ('TO PUBLIC', true, 'ALTER POLICY engine ON {t} TO PUBLIC'),
+    ('claims without membership', false, $f$CREATE OR REPLACE FUNCTION app.active_org() RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER AS
+        'SELECT substring(current_setting(''request.jwt.claims'', true) FROM ''"org_id": "([0-9a-f-]{36})"'')::uuid'$f$),
+    ('GRANT TRUNCATE', true, 'GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO authenticated'),
+    ('anon grant', true, 'GRANT SELECT ON {t} TO anon; ALTER POLICY engine ON {t} TO anon'),
+    ('BYPASSRLS', false, 'ALTER ROLE authenticated BYPASSRLS'),
+    ('role inheritance', false, 'GRANT app_engine TO authenticated; ALTER ROLE authenticated INHERIT'),
+    ('OR', true, 'ALTER POLICY tenant ON {t} USING (organization_id = (SELECT app.active_org()) OR (SELECT app.active_org()) IS NULL)'),
+    ('COALESCE mistake', true, 'ALTER POLICY tenant ON {t} USING (organization_id = coalesce((SELECT app.active_org()), organization_id))'),
+    ('new table without RLS', false, $f$CREATE TABLE public.loose (organization_id uuid NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
+        INSERT INTO public.loose VALUES (pg_temp.org(1)), (pg_temp.org(2)); GRANT SELECT ON public.loose TO authenticated$f$),
+    -- Beyond the fourteen: what signs the context.
+    ('context not verified', false, $f$CREATE OR REPLACE FUNCTION app.context_valid(context text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true'$f$),
+    ('context not even read by the verifier', false, $f$CREATE OR REPLACE FUNCTION app.active_org() RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER AS
+        'SELECT substring(current_setting(''app.ctx'', true) FROM ''^[0-9a-f-]{36}'')::uuid'$f$);
+SELECT isnt(pg_temp.mutant(change, CASE WHEN name <> 'new table without RLS' THEN 'public.leads'::regclass END), NULL, 'mutant found: ' || name) FROM mutants;
+-- What can be wrong with one table, wrong with each. A call log has a second wall: its trigger lets no tenant move it.
+SELECT is((SELECT string_agg(m.name || ' on ' || t.name, ', ') FROM mutants m CROSS JOIN tenant_tables t
+            WHERE m.everywhere AND pg_temp.mutant(m.change, t.name) IS NULL), 'WITH CHECK (true) on call_logs',
+          format('%s mutants of %s tables are found, but one that a trigger stops first', (SELECT count(*) FROM mutants WHERE everywhere) * (SELECT count(*) FROM tenant_tables), (SELECT count(*) FROM tenant_tables)));
 SELECT * FROM finish();
 ROLLBACK;
