@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/metrics.h"
 #include "carrier/plivo/op.h"
 #include "carrier/plivo/words.h"
 
@@ -11,7 +12,7 @@
 
 #define URL_MAX   1024
 #define IDS_MAX   (SEARCH_PAGE * SEARCH_PAGES_MAX)
-#define FOUND_MAX 1000
+#define FOUND_MAX IDS_MAX
 #define NUMBER_FORMS                                                                               \
     2 /* with + and without: which of the two the filter compares is not documented */
 /* end_time is documented as UTC; should it be the console's zone after all, no call falls out. */
@@ -24,7 +25,9 @@ struct search_op {
     struct carrier_op base;
     struct http_client *client;
     const struct carrier_account *account;
-    struct search_pair pair;
+    struct search_pair pair; /* no numbers: the whole account */
+    int64_t since_us;
+    int64_t until_us; /* 0: now */
     struct http_op *http;
     carrier_found_fn *on_done;
     void *arg;
@@ -34,6 +37,8 @@ struct search_op {
     int64_t offset;
     int64_t total; /* of this list and form; -1 before its first page */
     size_t page_count;
+    struct search_page last;                           /* the page before, of the same list */
+    char first_ids[SEARCH_PAGES_MAX][CARRIER_ID_SIZE]; /* of each page of it */
     char (*ids)[CARRIER_ID_SIZE];
     size_t id_count;
     size_t id_next;
@@ -89,11 +94,22 @@ static int ask(struct search_op *op, const char *rest, http_done_fn *on_reply)
     return http_start(&op->http, op->client, &request, on_reply, op);
 }
 
+static bool whole_account(const struct search_op *op)
+{
+    return op->pair.from_e164[0] == '\0';
+}
+
 static void add_cdr_filter(const struct search_op *op, struct buf *rest)
 {
-    char since[CLOCK_TEXT_SIZE];
-    clock_format(op->pair.since_us - ZONE_MARGIN_US, since); /* 2026-11-22T10:00:00.123456Z */
-    buf_addf(rest, "&end_time__gte=%.10s%%20%.8s", since, since + 11);
+    char text[CLOCK_TEXT_SIZE];
+    /* A pair has few calls, so a day more costs nothing; of an account each day is a long list. */
+    int64_t margin_us = whole_account(op) ? 0 : ZONE_MARGIN_US;
+    clock_format(op->since_us - margin_us, text); /* 2026-11-22T10:00:00.123456Z */
+    buf_addf(rest, "&end_time__gte=%.10s%%20%.8s", text, text + 11);
+    if (op->until_us != 0) {
+        clock_format(op->until_us, text);
+        buf_addf(rest, "&end_time__lt=%.10s%%20%.8s", text, text + 11);
+    }
 }
 
 static int ask_page(struct search_op *op)
@@ -103,8 +119,11 @@ static int ask_page(struct search_op *op)
     OWNED(buf_fini) struct buf rest;
     const char *plus = op->form == 0 ? "%2B" : "";
     buf_init(&rest, URL_MAX);
-    buf_addf(&rest, "Call/?call_direction=outbound&from_number=%s%s&to_number=%s%s", plus,
-             op->pair.from_e164 + 1, plus, op->pair.to_e164 + 1);
+    buf_addf(&rest, "Call/?call_direction=outbound");
+    if (!whole_account(op)) {
+        buf_addf(&rest, "&from_number=%s%s&to_number=%s%s", plus, op->pair.from_e164 + 1, plus,
+                 op->pair.to_e164 + 1);
+    }
     buf_addf(&rest, "&limit=%d&offset=%lld%s", SEARCH_PAGE, (long long)op->offset,
              status[op->where]);
     if (op->where == CARRIER_CDR) {
@@ -132,13 +151,16 @@ int plivo_search_start(struct carrier_op **out, struct http_client *http,
     op->account = account;
     op->on_done = on_done;
     op->arg = arg;
-    op->where = CARRIER_QUEUED;
+    op->where = search->ended_only ? CARRIER_CDR : CARRIER_QUEUED;
     op->total = -1;
-    op->pair.since_us = search->since_us;
+    op->since_us = search->since_us;
+    op->until_us = search->until_us;
+    bool whole = search->from_e164 == NULL && search->to_e164 == NULL;
+    op->pair.since_us = whole ? 0 : search->since_us;
     plivo_number(str_of(search->from_e164), op->pair.from_e164);
     plivo_number(str_of(search->to_e164), op->pair.to_e164);
     int err = -EINVAL;
-    if (op->pair.from_e164[0] != '\0' && op->pair.to_e164[0] != '\0') {
+    if (whole || (op->pair.from_e164[0] != '\0' && op->pair.to_e164[0] != '\0')) {
         err = ask_page(op);
     }
     if (err < 0) {
@@ -156,8 +178,28 @@ static const char *where_name(enum carrier_where where)
     return names[where];
 }
 
+/* What a search that came to nothing is counted as: the alarm of a carrier whose lists cannot be read,
+ * or cannot be believed. */
+static const char *alarm_of(const char *code)
+{
+    static const struct {
+        const char *code;
+        const char *reason;
+    } reasons[] = {{"page_not_understood", "page"}, {"call_not_understood", "page"},
+                   {"foreign_call", "foreign"},     {"page_repeated", "repeated"},
+                   {"list_moved", "moved"},         {"too_many", "endless"},
+                   {"endless_list", "endless"}};
+    for (size_t i = 0; i < COUNT_OF(reasons); i++) {
+        if (strcmp(reasons[i].code, code) == 0) {
+            return reasons[i].reason;
+        }
+    }
+    return "unavailable";
+}
+
 static void fail(struct search_op *op, enum fault_class class, const char *code)
 {
+    metric_add("carrier_list_faults_total", alarm_of(code), 1);
     const struct fault fault = fault_make(class, 0, code, "%s list, offset %lld: %s",
                                           where_name(op->where), (long long)op->offset, code);
     finish(op, &fault);
@@ -183,6 +225,7 @@ static void next_list(struct search_op *op)
     op->offset = 0;
     op->total = -1;
     op->page_count = 0;
+    op->last.count = 0;
     op->id_count = 0;
     op->id_next = 0;
     go_on(op, ask_page(op));
@@ -210,11 +253,12 @@ static void next_page(struct search_op *op, const struct search_page *page)
         go_on(op, ask_page(op));
         return;
     }
-    if (op->form + 1 < NUMBER_FORMS) {
+    if (op->form + 1 < NUMBER_FORMS && !whole_account(op)) {
         op->form++;
         op->offset = 0;
         op->total = -1;
         op->page_count = 0;
+        op->last.count = 0;
         go_on(op, ask_page(op));
         return;
     }
@@ -264,16 +308,42 @@ static bool answered(struct search_op *op, const struct http_result *result)
         op->date_us = result->server_date_us;
     }
     if (fault.class != FAULT_NONE) {
+        /* Of a single call 404 means that it moved on between the list and the question. */
+        metric_add("carrier_list_faults_total", result->status == 404 ? "moved" : "unavailable", 1);
         finish(op, &fault);
         return false;
     }
     return true;
 }
 
+/* A page that shows again what was shown hides what should stand there: "not on the list" would prove
+ * nothing. */
+static bool repeats(const struct search_op *op, const struct search_page *page)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(page->ids[i], page->ids[k]) == 0) {
+                return true;
+            }
+        }
+        for (size_t k = 0; k < op->last.count; k++) {
+            if (strcmp(page->ids[i], op->last.ids[k]) == 0) {
+                return true;
+            }
+        }
+    }
+    for (size_t k = 0; k < op->page_count && page->count > 0; k++) {
+        if (strcmp(page->ids[0], op->first_ids[k]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_page(const struct http_result *result, void *arg)
 {
     struct search_op *op = arg;
-    struct search_page page;
+    struct search_page page = {.count = 0};
     if (!answered(op, result)) {
         return;
     }
@@ -281,7 +351,11 @@ static void on_page(const struct http_result *result, void *arg)
                   ? search_read_cdrs(result->body, op->offset, &op->pair, &page, add_sighting, op)
                   : search_read_ids(result->body, &page, add_id, op);
     if (err < 0) {
-        fail(op, FAULT_BROKEN, "page_not_understood");
+        fail(op, FAULT_BROKEN, err == -EXDEV ? "foreign_call" : "page_not_understood");
+        return;
+    }
+    if (repeats(op, &page)) {
+        fail(op, FAULT_BROKEN, "page_repeated");
         return;
     }
     /* A list that grows while it is read has moved under us: entries may have slipped between
@@ -291,6 +365,8 @@ static void on_page(const struct http_result *result, void *arg)
         return;
     }
     op->total = page.total;
+    op->last = page;
+    memcpy(op->first_ids[op->page_count], page.ids[0], sizeof page.ids[0]);
     next_page(op, &page);
 }
 
@@ -303,8 +379,8 @@ static void on_one(const struct http_result *result, void *arg)
         return;
     }
     int same = search_read_one(result->body, op->where, &op->pair, &sighting);
-    if (same < 0 || (same == 1 && strcmp(sighting.call_id, op->ids[op->id_next]) != 0)) {
-        fail(op, FAULT_BROKEN, "call_not_understood");
+    if (same < 0 || strcmp(sighting.call_id, op->ids[op->id_next]) != 0) {
+        fail(op, FAULT_BROKEN, same == -EXDEV ? "foreign_call" : "call_not_understood");
         return;
     }
     if (same == 1) {

@@ -27,13 +27,16 @@ struct search_pair {
 struct search_page {
     size_t count;  /* entries on the page */
     int64_t total; /* CDR: entries in all; -1: the list does not tell */
+    char ids[SEARCH_PAGE][CARRIER_ID_SIZE];
 };
 typedef void search_sighting_fn(const struct carrier_sighting *sighting, void *arg);
 typedef void search_id_fn(struct str call_id, void *arg);
 
+/* -EINVAL: not understood, or at odds with itself; -EXDEV: somebody else's call is on it, so the
+ * filter did not work. */
 int search_read_ids(struct str body, struct search_page *page, search_id_fn *on_id,
                     void *arg) MUST_USE;
-/* 0, or 1 when it is the wanted pair; -EINVAL: not understood, or somebody else's call. */
+/* 0, or 1 when it is the wanted pair; *out is written for both. */
 int search_read_one(struct str body, enum carrier_where where, const struct search_pair *pair,
                     struct carrier_sighting *out) MUST_USE;
 int search_read_cdrs(struct str body, int64_t offset, const struct search_pair *pair,

@@ -22,9 +22,11 @@ int search_read_ids(struct str body, struct search_page *page, search_id_fn *on_
         if (!plivo_id_ok(text) || text.len >= CARRIER_ID_SIZE) {
             return -EINVAL;
         }
+        str_copy_cut(text, page->ids[i], sizeof page->ids[i]);
         on_id(text, arg);
     }
-    *page = (struct search_page){.count = json_array_size(calls), .total = -1};
+    page->count = json_array_size(calls);
+    page->total = -1;
     return 0;
 }
 
@@ -40,14 +42,27 @@ static bool is_ours_or_longer(struct str text, const char *e164)
 static int match_pair(struct str from, struct str to, struct str direction,
                       const struct search_pair *pair, struct carrier_sighting *out)
 {
+    if (from.len == 0 || to.len == 0) {
+        return -EINVAL;
+    }
     if (!str_eq(direction, STR("outbound")) || !is_ours_or_longer(from, pair->from_e164) ||
         !is_ours_or_longer(to, pair->to_e164)) {
-        return -EINVAL;
+        return -EXDEV;
     }
     out->outbound = true;
     plivo_number(from, out->from_e164);
     plivo_number(to, out->to_e164);
-    return strcmp(out->from_e164, pair->from_e164) == 0 && strcmp(out->to_e164, pair->to_e164) == 0;
+    bool any = pair->from_e164[0] == '\0'; /* the whole account */
+    return any || (strcmp(out->from_e164, pair->from_e164) == 0 &&
+                   strcmp(out->to_e164, pair->to_e164) == 0);
+}
+
+/* Of the leg to one of our agents it names the call that it belongs to; else null. */
+static void read_parent(const json_t *v, struct carrier_sighting *out)
+{
+    if (plivo_id(json_get_str(v, "parent_call_uuid"), out->parent_id, sizeof out->parent_id) < 0) {
+        out->parent_id[0] = '\0';
+    }
 }
 
 int search_read_one(struct str body, enum carrier_where where, const struct search_pair *pair,
@@ -63,13 +78,14 @@ int search_read_one(struct str body, enum carrier_where where, const struct sear
     if (request.len > 0 && plivo_id(request, s.request_id, sizeof s.request_id) < 0) {
         return -EINVAL;
     }
+    read_parent(v, &s);
     int same = match_pair(json_get_str(v, "from"), json_get_str(v, "to"),
                           json_get_str(v, "direction"), pair, &s);
     /* session_start is UTC and says no zone; a queued call has none. */
     if (clock_parse(json_get_str(v, "session_start"), &s.initiated_us) < 0) {
         s.initiated_us = 0;
     }
-    if (same == 1) {
+    if (same >= 0) {
         *out = s;
     }
     return same;
@@ -129,11 +145,28 @@ static int read_cdr(const json_t *object, const struct search_pair *pair,
     int same = match_pair(json_get_str(object, "from_number"), json_get_str(object, "to_number"),
                           json_get_str(object, "call_direction"), pair, &s);
     if (same < 0 || read_times(object, &s) < 0) {
-        return -EINVAL;
+        return same < 0 ? same : -EINVAL;
     }
     read_end(object, &s);
+    read_parent(object, &s);
     *out = s;
     return same == 1 && s.initiated_us >= pair->since_us;
+}
+
+/* We count by ourselves and never follow it, so its host could not lead us anywhere; but a list whose
+ * words and whose numbers disagree, or that goes on somewhere else, is not to be believed. */
+static bool next_fits(const json_t *meta, bool more)
+{
+    const json_t *next = json_get(meta, "next");
+    struct str path = json_get_str(meta, "next");
+    if (next == NULL) {
+        return true;
+    }
+    if (json_is_null(next)) {
+        return !more;
+    }
+    return more && json_is_string(next) && str_starts(path, STR("/")) &&
+           !str_starts(path, STR("//"));
 }
 
 int search_read_cdrs(struct str body, int64_t offset, const struct search_pair *pair,
@@ -150,19 +183,22 @@ int search_read_cdrs(struct str body, int64_t offset, const struct search_pair *
     if (objects == NULL || total < 0 || total < offset ||
         json_get_i64(meta, "offset", -1) != offset ||
         json_get_i64(meta, "limit", -1) != SEARCH_PAGE ||
-        (int64_t)count != i64_min(SEARCH_PAGE, total - offset)) {
+        (int64_t)count != i64_min(SEARCH_PAGE, total - offset) ||
+        !next_fits(meta, offset + (int64_t)count < total)) {
         return -EINVAL;
     }
     for (size_t i = 0; i < count; i++) {
         struct carrier_sighting s;
         int same = read_cdr(json_array_get(objects, i), pair, &s);
         if (same < 0) {
-            return -EINVAL;
+            return same;
         }
+        str_copy_cut(str_of(s.call_id), page->ids[i], sizeof page->ids[i]);
         if (same == 1) {
             on_sighting(&s, arg);
         }
     }
-    *page = (struct search_page){.count = count, .total = total};
+    page->count = count;
+    page->total = total;
     return 0;
 }
