@@ -134,6 +134,15 @@ static int write_usage(struct write_op *op, const struct desk_write *w)
     return store_usage(NULL, op->s->db, &usage, on_written, op);
 }
 
+static int write_opt_out(struct write_op *op, const struct desk_write *w)
+{
+    struct store_opt_out_words said = {.source = w->opt_out.source,
+                                       .words = str_of(w->opt_out.words),
+                                       .phone = w->opt_out.phone != NULL ? w->opt_out.phone : ""};
+    return store_opt_out(NULL, op->s->db, &w->organization_id, &w->call_id, &said, w->at_us,
+                         on_opt_out_written, op);
+}
+
 static int write_one(struct write_op *op, const struct desk_write *w)
 {
     struct pg_pool *db = op->s->db;
@@ -143,8 +152,7 @@ static int write_one(struct write_op *op, const struct desk_write *w)
     case DESK_NOTE:
         return write_note(op, w);
     case DESK_OPT_OUT:
-        return store_opt_out(NULL, db, &w->organization_id, &w->call_id, w->opt_out.source,
-                             str_of(w->opt_out.words), w->at_us, on_opt_out_written, op);
+        return write_opt_out(op, w);
     case DESK_CALLBACK:
         return store_callback(NULL, db, &w->organization_id, &w->call_id,
                               w->callback.due_us != 0 ? w->callback.due_us : w->at_us,

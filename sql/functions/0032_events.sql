@@ -21,12 +21,18 @@ $$;
 -- another attempt. The second dial of one attempt would show here. Anything reported of an attempt that was
 -- written off is one too: it means the horizon is too small.
 CREATE OR REPLACE FUNCTION app.event_foreign(call public.call_logs, call_uuid text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
-    SELECT call.status = 'not_placed'
-        OR (nullif(call_uuid, '') IS NOT NULL
-            AND (coalesce(call.call_sid, call_uuid) <> call_uuid
-                 OR EXISTS (SELECT FROM public.call_logs o WHERE o.call_sid = call_uuid AND o.id <> call.id)))
+BEGIN
+    IF call.status = 'not_placed' THEN
+        RETURN true;
+    END IF;
+    -- An id that is this call's already is no other's: it is unique.
+    IF coalesce(call_uuid, '') = '' OR call.call_sid IS NOT NULL THEN
+        RETURN coalesce(call_uuid <> '' AND call.call_sid <> call_uuid, false);
+    END IF;
+    RETURN EXISTS (SELECT FROM public.call_logs o WHERE o.call_sid = call_uuid AND o.id <> call.id);
+END
 $$;
 
 -- Every report but answer and hang-up. ring moves the call; machine marks it (send it only when a machine
@@ -162,6 +168,7 @@ DECLARE
     foreign_call boolean;
     fresh boolean;
     fact app.call_end;
+    done record;
 BEGIN
     SELECT l.* INTO call FROM public.call_logs l WHERE l.id = call_hangup.call_id FOR UPDATE;
     IF call.id IS NULL THEN
@@ -175,25 +182,27 @@ BEGIN
         fact := ROW (nullif(carrier_status, ''), nullif(cause, ''), cause_code, nullif(source, ''), call_hangup.answered_at,
                      call_hangup.ended_at, duration_s, billed_s, cost_micros, currency, call_hangup.outcome,
                      call_hangup.disconnect_reason)::app.call_end;
-        -- Ids first: whatever the end says, the row must be found by them afterwards.
-        UPDATE public.call_logs l
-           SET call_sid = coalesce(l.call_sid, nullif(call_hangup.call_uuid, '')),
-               request_uuid = coalesce(l.request_uuid, nullif(call_hangup.request_uuid, '')),
-               -- The carrier's list told of the end before its webhook did: the webhook knows more.
-               call_status = CASE WHEN l.status = 'ended' THEN coalesce(fact.carrier_status, l.call_status) ELSE l.call_status END,
-               cause = CASE WHEN l.status = 'ended' THEN coalesce(l.cause, fact.cause) ELSE l.cause END,
-               cause_code = CASE WHEN l.status = 'ended' THEN coalesce(l.cause_code, fact.cause_code) ELSE l.cause_code END,
-               hangup_source = CASE WHEN l.status = 'ended' THEN coalesce(l.hangup_source, fact.source) ELSE l.hangup_source END,
-               billed_seconds = CASE WHEN l.status = 'ended' THEN coalesce(l.billed_seconds, fact.billed_s)
-                                     ELSE l.billed_seconds END,
-               cost_micros = CASE WHEN l.status = 'ended' THEN coalesce(l.cost_micros, fact.cost_micros) ELSE l.cost_micros END,
-               cost_currency = CASE WHEN l.status = 'ended' THEN coalesce(l.cost_currency, fact.currency) ELSE l.cost_currency END
-         WHERE l.id = call.id
-        RETURNING l.* INTO call;
         IF call.status = 'ended' THEN
+            -- The carrier's list told of the end before its webhook did: the webhook knows more.
+            UPDATE public.call_logs l
+               SET call_sid = coalesce(l.call_sid, nullif(call_hangup.call_uuid, '')),
+                   request_uuid = coalesce(l.request_uuid, nullif(call_hangup.request_uuid, '')),
+                   call_status = coalesce(fact.carrier_status, l.call_status), cause = coalesce(l.cause, fact.cause),
+                   cause_code = coalesce(l.cause_code, fact.cause_code),
+                   hangup_source = coalesce(l.hangup_source, fact.source),
+                   billed_seconds = coalesce(l.billed_seconds, fact.billed_s),
+                   cost_micros = coalesce(l.cost_micros, fact.cost_micros),
+                   cost_currency = coalesce(l.cost_currency, fact.currency)
+             WHERE l.id = call.id
+            RETURNING l.* INTO call;
             PERFORM app.carrier_cost(call);
         ELSE
-            PERFORM app.finish_call(call, fact, 'hook', at);
+            call.call_sid := coalesce(call.call_sid, nullif(call_hangup.call_uuid, ''));
+            call.request_uuid := coalesce(call.request_uuid, nullif(call_hangup.request_uuid, ''));
+            done := app.finish_call(call, fact, 'hook', at);
+            RETURN QUERY SELECT 'ended', CASE WHEN call.direction = 'outbound' THEN done.outcome END, done.will_retry,
+                                done.next_retry_at, false, false;
+            RETURN;
         END IF;
     END IF;
     RETURN QUERY
@@ -207,8 +216,22 @@ $$;
 RESET ROLE;
 SET LOCAL ROLE app_engine;
 
+-- Whose media token this is, while it could be taken; reading it costs nothing and spends nothing. The signature of
+-- the upgrade is checked between this and the taking, so that a forgery burns no token.
+CREATE OR REPLACE FUNCTION engine.media_token_look(token_hash bytea, at timestamptz)
+RETURNS TABLE (call_id uuid, organization_id uuid, call_uuid text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+    SELECT t.call_log_id, t.organization_id, coalesce(l.call_sid, t.call_uuid)
+      FROM public.media_tokens t
+      JOIN public.call_logs l ON l.organization_id = t.organization_id AND l.id = t.call_log_id
+     WHERE t.token_hash = media_token_look.token_hash AND t.used_at IS NULL AND t.expires_at > media_token_look.at
+       AND l.status IN ('in_progress', 'transferring')
+$$;
+
 -- The media socket's token, once, while its call lives. The token comes before the tenant is known. From here on
--- the call may last.
+-- the call may last; but one whose incarnation is over, and that another one took up, has nobody whose death would
+-- make the carrier be asked: it is asked soon and, as long as it lives, again and again.
 CREATE OR REPLACE FUNCTION engine.media_token_take(token_hash bytea, at timestamptz)
 RETURNS TABLE (call_id uuid, organization_id uuid, call_uuid text)
 LANGUAGE sql SECURITY DEFINER SET search_path = ''
@@ -221,7 +244,10 @@ AS $$
            AND l.organization_id = t.organization_id AND l.id = t.call_log_id AND l.status IN ('in_progress', 'transferring')
         RETURNING t.call_log_id, t.organization_id, coalesce(l.call_sid, t.call_uuid) AS call_uuid),
     talks AS (
-        UPDATE public.call_logs l SET next_reconcile_at = media_token_take.at + app.talk_allowance(l.campaign_id)
+        UPDATE public.call_logs l
+           SET next_reconcile_at = media_token_take.at
+               + CASE WHEN EXISTS (SELECT FROM public.workers w WHERE w.id = l.worker_id AND w.status = 'alive')
+                      THEN app.talk_allowance(l.campaign_id) ELSE interval '15 seconds' END
           FROM taken k
          WHERE l.organization_id = k.organization_id AND l.id = k.call_log_id AND l.status IN ('in_progress', 'transferring'))
     SELECT k.call_log_id, k.organization_id, k.call_uuid FROM taken k
@@ -234,12 +260,12 @@ REVOKE ALL ON FUNCTION app.event_put(public.call_logs, text, text, text, text, j
     app.call_answer(uuid, text, text, text, jsonb, bytea, timestamptz, timestamptz),
     app.call_hangup(uuid, text, text, text, text, text, int4, text, timestamptz, timestamptz, int4, int4, int8, text, text,
                     text, jsonb, timestamptz),
-    engine.media_token_take(bytea, timestamptz)
+    engine.media_token_look(bytea, timestamptz), engine.media_token_take(bytea, timestamptz)
     FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION app.call_event(uuid, text, text, text, text, text, jsonb, timestamptz),
     app.call_answer(uuid, text, text, text, jsonb, bytea, timestamptz, timestamptz),
     app.call_hangup(uuid, text, text, text, text, text, int4, text, timestamptz, timestamptz, int4, int4, int8, text, text,
                     text, jsonb, timestamptz),
-    engine.media_token_take(bytea, timestamptz)
+    engine.media_token_look(bytea, timestamptz), engine.media_token_take(bytea, timestamptz)
     TO app_worker;
 GRANT EXECUTE ON FUNCTION app.talk_allowance(uuid) TO app_engine;

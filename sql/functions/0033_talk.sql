@@ -54,7 +54,7 @@ BEGIN
            disconnect_notes = coalesce(patch ->> 'disconnect_notes', l.disconnect_notes),
            disclosure_played_at = coalesce(l.disclosure_played_at, (patch ->> 'disclosure_played_at')::timestamptz),
            -- The media socket is gone: if no hang-up is reported soon, ask what became of the call.
-           next_reconcile_at = CASE WHEN patch ? 'media_ended_at' AND l.status = 'in_progress'
+           next_reconcile_at = CASE WHEN patch ? 'media_ended_at' AND l.status IN ('in_progress', 'transferring')
                                     THEN least(l.next_reconcile_at, call_note.at + interval '15 seconds')
                                     ELSE l.next_reconcile_at END,
            ai_analysis = CASE WHEN noted = '{}' THEN l.ai_analysis
@@ -72,9 +72,13 @@ AS $$
 $$;
 
 -- "Do not call me again": in one commit the refusal is on record, nothing of this number waits in any queue of
--- the tenant, its consents are revoked, its callbacks cancelled. live_calls are other calls to the number that
--- run at this moment, for the caller to end.
-CREATE OR REPLACE FUNCTION app.opt_out(call_id uuid, source text, words text, at timestamptz)
+-- the tenant, its consents are revoked, its callbacks cancelled. live_calls are other calls with the number that
+-- run at this moment, for the caller to end. A word that comes twice (from the talk, and from the disk after a
+-- kill) changes nothing, not even when it was lifted in between. `phone` is what the daemon knew the person by:
+-- it counts when the call itself is not known here any more (restored, lost in a failover). No row: no such call,
+-- and no number; then nothing is on record.
+DROP FUNCTION IF EXISTS app.opt_out(uuid, text, text, timestamptz);
+CREATE OR REPLACE FUNCTION app.opt_out(call_id uuid, source text, words text, at timestamptz, phone text DEFAULT NULL)
 RETURNS TABLE (added boolean, removed int4, live_calls text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
@@ -86,21 +90,27 @@ DECLARE
     gone int4;
 BEGIN
     SELECT l.* INTO call FROM public.call_logs l WHERE l.id = opt_out.call_id FOR UPDATE;
-    IF call.id IS NULL THEN
+    number := CASE WHEN call.id IS NULL THEN opt_out.phone ELSE app.other_number(call) END;
+    call.organization_id := coalesce(call.organization_id, (SELECT app.active_org()));
+    UPDATE public.call_logs l
+       SET opted_out_at = coalesce(l.opted_out_at, opt_out.at), disposition = 'do_not_call',
+           disconnect_reason = CASE WHEN l.answered_at IS NOT NULL THEN 'opted_out' ELSE l.disconnect_reason END
+     WHERE l.id = call.id;
+    IF number IS NULL OR number !~ '^\+[1-9][0-9]{5,14}$' THEN
+        -- Somebody who withheld the number: there is nobody to keep from being called.
+        RETURN QUERY SELECT false, 0, '' WHERE call.id IS NOT NULL;
         RETURN;
     END IF;
-    number := app.other_number(call);
-    IF number !~ '^\+[1-9][0-9]{5,14}$' THEN
+    IF EXISTS (SELECT FROM public.do_not_call d
+                WHERE d.phone_e164 = number AND d.source = opt_out.source AND d.call_log_id IS NOT DISTINCT FROM call.id
+                  AND d.added_at = opt_out.at AND d.lifted_at IS NOT NULL) THEN
+        RETURN QUERY SELECT false, 0, '';
         RETURN;
     END IF;
     INSERT INTO public.do_not_call (organization_id, phone_e164, reason, source, words, call_log_id, added_at)
     VALUES (call.organization_id, number, 'opt_out', opt_out.source, left(opt_out.words, 2000), call.id, opt_out.at)
     ON CONFLICT DO NOTHING;
     is_new := FOUND;
-    UPDATE public.call_logs l
-       SET opted_out_at = coalesce(l.opted_out_at, opt_out.at), disposition = 'do_not_call',
-           disconnect_reason = CASE WHEN l.answered_at IS NOT NULL THEN 'opted_out' ELSE l.disconnect_reason END
-     WHERE l.id = call.id;
     WITH mine AS (
         SELECT q.organization_id, q.id
           FROM public.call_queue q JOIN public.leads p ON p.organization_id = q.organization_id AND p.id = q.lead_id
@@ -125,17 +135,17 @@ BEGIN
      WHERE c.phone_e164 = number AND c.revoked_at IS NULL;
     IF is_new THEN
         INSERT INTO public.audit_log (organization_id, at, actor, action, subject, subject_id, detail)
-        VALUES (call.organization_id, opt_out.at, 'call', 'do_not_call.add', 'call_logs', call.id,
+        VALUES (call.organization_id, opt_out.at, 'call', 'do_not_call.add', 'call_logs', opt_out.call_id,
                 jsonb_build_object('source', opt_out.source, 'queue_rows', gone));
         INSERT INTO public.outbox (organization_id, topic, subject_id, dedup_key, payload, next_try_at)
-        VALUES (call.organization_id, 'lead.opted_out', call.id, call.id::text,
-                jsonb_build_object('call_id', call.id, 'lead_id', call.lead_id), opt_out.at)
+        VALUES (call.organization_id, 'lead.opted_out', opt_out.call_id, opt_out.call_id::text,
+                jsonb_build_object('call_id', opt_out.call_id, 'lead_id', call.lead_id), opt_out.at)
         ON CONFLICT (organization_id, topic, dedup_key) WHERE dedup_key IS NOT NULL DO NOTHING;
     END IF;
     RETURN QUERY
         SELECT is_new, gone,
                coalesce((SELECT string_agg(o.id::text, ' ' ORDER BY o.id) FROM public.call_logs o
-                          WHERE o.callee_number = number AND o.direction = 'outbound' AND o.id <> call.id
+                          WHERE o.callee_number = number AND o.direction = 'outbound' AND o.id <> opt_out.call_id
                             AND o.status NOT IN ('ended', 'not_placed')), '');
 END
 $$;
@@ -242,14 +252,34 @@ END
 $$;
 
 RESET ROLE;
+SET LOCAL ROLE app_engine;
+
+-- Talks with people whose number came onto the list since the answer, by another call, by hand or by an import:
+-- whoever holds one of them says goodbye. What a person says in the talk itself is that talk's own matter, and a
+-- call that is with an agent is the agent's.
+CREATE OR REPLACE FUNCTION engine.live_refused(want int4) RETURNS TABLE (organization_id uuid, call_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+    SELECT l.organization_id, l.id
+      FROM public.call_logs l
+     WHERE l.status = 'in_progress' AND l.direction = 'outbound' AND l.opted_out_at IS NULL
+       AND EXISTS (SELECT FROM public.do_not_call d
+                    WHERE d.organization_id = l.organization_id AND d.phone_e164 = l.callee_number AND d.lifted_at IS NULL
+                      AND (d.campaign_id IS NULL OR d.campaign_id = l.campaign_id))
+     LIMIT want
+$$;
+
+RESET ROLE;
+REVOKE ALL ON FUNCTION engine.live_refused(int4) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION engine.live_refused(int4) TO app_worker;
 REVOKE ALL ON FUNCTION app.turn_put(uuid, int4, text, text, int8, int8, text, text, int8, timestamptz),
     app.call_note(uuid, jsonb, timestamptz), app.other_number(public.call_logs),
-    app.opt_out(uuid, text, text, timestamptz), app.callback_request(uuid, timestamptz, text, timestamptz),
+    app.opt_out(uuid, text, text, timestamptz, text), app.callback_request(uuid, timestamptz, text, timestamptz),
     app.recording_put(uuid, uuid, text, text, text, int8, int8, timestamptz, timestamptz),
     app.usage_add(uuid, text, text, int4, jsonb, int8, timestamptz)
     FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION app.turn_put(uuid, int4, text, text, int8, int8, text, text, int8, timestamptz),
-    app.call_note(uuid, jsonb, timestamptz), app.opt_out(uuid, text, text, timestamptz),
+    app.call_note(uuid, jsonb, timestamptz), app.opt_out(uuid, text, text, timestamptz, text),
     app.callback_request(uuid, timestamptz, text, timestamptz),
     app.recording_put(uuid, uuid, text, text, text, int8, int8, timestamptz, timestamptz),
     app.usage_add(uuid, text, text, int4, jsonb, int8, timestamptz)

@@ -104,6 +104,16 @@ SELECT pg_temp.claim('2026-11-17 15:00Z') AS d \gset
 SELECT pg_temp.report(:'d', r) FROM unnest('{result,answer,machine,hangup}'::text[]) r \g /dev/null
 SELECT is(pg_temp.attempt(:'d'), 'voicemail t voicemail 11-18 15:01', 'a machine answered: voicemail, again in a day');
 SELECT is((SELECT voicemail_detected FROM call_attempts WHERE call_log_id = :'d'), true, 'and says so');
+-- After the end: kept as a mark of the call, and no verdict is revised.
+SAVEPOINT late_machine;
+SELECT pg_temp.lead(1, 19) \g /dev/null
+SELECT pg_temp.claim('2026-11-17 15:00Z') AS late \gset
+SELECT pg_temp.report(:'late', r) FROM unnest('{result,answer,hangup}'::text[]) r \g /dev/null
+SELECT pg_temp.attempt(:'late') || ' / ' || pg_temp.job(1, 19) AS before \gset
+SELECT pg_temp.report(:'late', 'machine') \g /dev/null
+SELECT is((SELECT machine_detected FROM call_logs WHERE id = :'late'), true, 'a machine that is told of after the hang-up is noted');
+SELECT is(pg_temp.attempt(:'late') || ' / ' || pg_temp.job(1, 19), :'before', 'the attempt and its job stay as they were settled');
+ROLLBACK TO late_machine;
 
 -- A second call in one attempt's name: refused, kept, told.
 SELECT pg_temp.claim('2026-11-17 15:00Z') AS e \gset
@@ -116,10 +126,14 @@ SELECT results_eq(format($$SELECT status, anomaly FROM app.call_hangup(%L, 'hang
 SELECT is(pg_temp.answer(:'e', '2026-11-17 15:00:35Z', decode(repeat('22', 32), 'hex')), 'talk duplicate', 'the answer again');
 SELECT is((SELECT count(*) FROM media_tokens WHERE call_log_id = :'e'), 2::bigint, 'each answer has its token');
 SELECT is((SELECT next_reconcile_at FROM call_logs WHERE id = :'e'), '2026-11-17 15:02:25Z', 'no stream by then: the carrier is asked');
+SELECT results_eq($$SELECT call_id FROM engine.media_token_look(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$, format($$VALUES (%L::uuid)$$, :'e'), 'looked at');
+SELECT results_eq($$SELECT call_id FROM engine.media_token_look(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$, format($$VALUES (%L::uuid)$$, :'e'), 'as often as one likes');
+SELECT is_empty(format($$SELECT * FROM engine.media_token_look(sha256(%L), '2026-11-17 15:09Z')$$, :'e'), 'not when it is too old');
 SELECT results_eq($$SELECT call_id, organization_id FROM engine.media_token_take(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$,
     format($$VALUES (%L::uuid, pg_temp.org(1))$$, :'e'), 'a token opens once');
 SELECT cmp_ok((SELECT next_reconcile_at FROM call_logs WHERE id = :'e'), '>', '2026-11-17 15:05Z', 'with a stream the call may last');
 SELECT is_empty($$SELECT * FROM engine.media_token_take(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$, 'and not twice');
+SELECT is_empty($$SELECT * FROM engine.media_token_look(decode(repeat('22', 32), 'hex'), '2026-11-17 15:01Z')$$, 'nor looked at when it is taken');
 SELECT is_empty($$SELECT * FROM engine.media_token_take(decode(repeat('33', 32), 'hex'), '2026-11-17 15:01Z')$$, 'nor an unknown one');
 SELECT is_empty(format($$SELECT * FROM engine.media_token_take(sha256(%L), '2026-11-17 15:09Z')$$, :'e'), 'nor one that is too old');
 SELECT is(pg_temp.answer(:'e', '2026-11-17 15:01:05Z', decode(repeat('44', 32), 'hex')), 'hangup streaming duplicate', 'an answer replayed after the stream came');

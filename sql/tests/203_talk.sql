@@ -127,5 +127,24 @@ SELECT is(app.turn_put(:'g', 0, NULL, 'ai', 0, 0, 'x', 'full', 0, now()), false,
 SELECT is(app.usage_add(:'g', 'realtime', 'x', 1, '{}', 1, now()), false, 'no usage');
 SELECT is(app.recording_put(:'g', app.uuid7(), 'ai', 'p', 'u', 1, 1, now(), now()), false, 'no recording');
 SELECT is((SELECT accepted FROM app.callback_request(:'g', '2026-11-19 15:00Z', NULL, '2026-11-17 15:02Z')), false, 'no callback');
+
+-- A call whose incarnation is over when its socket comes (a daemon that was started again took it up): nobody's death
+-- will make the carrier be asked, so it is asked soon.
+SELECT pg_temp.act(1) \g /dev/null
+SELECT pg_temp.talking(40) AS z \gset
+SELECT engine.worker_dead(pg_temp.worker(), 'lock', '2026-11-17 15:00:15Z') \g /dev/null
+SELECT engine.media_token_take(sha256(:'z'::text::bytea), '2026-11-17 15:00:20Z') \g /dev/null
+SELECT is((SELECT next_reconcile_at FROM call_logs WHERE id = :'z'), '2026-11-17 15:00:35Z', 'a talk that outlived its incarnation is asked about soon');
+-- Nor does a talk whose incarnation signs off have a lock left that would tell of its process' end.
+SELECT engine.worker_start(pg_temp.node(), 'one', '0.1', NULL, pg_temp.id(1, 901), '/run/w2', '2026-11-17 14:00Z') \g /dev/null
+UPDATE call_logs SET worker_id = pg_temp.id(1, 901), signed_off_at = '2026-11-17 15:00:01Z', next_reconcile_at = '2026-11-17 16:30Z' WHERE id = :'z';
+SELECT engine.worker_dead(pg_temp.id(1, 901), 'sign_off', '2026-11-17 15:01Z') \g /dev/null
+SELECT is((SELECT next_reconcile_at FROM call_logs WHERE id = :'z'), '2026-11-17 15:01:15Z', 'a talk whose incarnation signs off is asked about soon');
+UPDATE call_logs SET status = 'transferring', next_reconcile_at = '2026-11-17 16:30Z' WHERE id = :'z';
+SELECT app.call_note(:'z', '{"media_ended_at": "2026-11-17T15:02:00Z"}', '2026-11-17 15:02Z') \g /dev/null
+SELECT is((SELECT next_reconcile_at FROM call_logs WHERE id = :'z'), '2026-11-17 15:02:15Z', 'and so is a hand-over when its stream is gone');
+-- A sign of life from the future would outlast every true one.
+SELECT engine.heartbeat(pg_temp.node(), false, clock_timestamp() + interval '1 hour') \g /dev/null
+SELECT is((SELECT heartbeat_at <= clock_timestamp() FROM nodes WHERE id = pg_temp.node()), true, 'a heartbeat from the future is not believed');
 SELECT * FROM finish();
 ROLLBACK;

@@ -273,6 +273,12 @@ void call_settle(struct call *c)
 
 void call_end(struct call *c, enum call_end end)
 {
+    /* Asked in another call, or of somebody else of the tenant: confirmed here too, within the time
+     * that an opt-out has. */
+    if (end == CALL_END_OPTED_OUT && c->started_us != 0 && c->phase < CALL_LEAVING) {
+        call_opt_out_elsewhere(c);
+        return;
+    }
     c->end = c->end == CALL_END_NONE ? end : c->end;
     (void)call_step(c, CALL_EV_CANCEL);
 }
@@ -325,6 +331,10 @@ void call_last_words_begin(struct call *c)
     int64_t now_us = call_now_us(c);
     c->last_words_until_us = now_us + LAST_WORDS_MS * US_PER_MS;
     c->last_words_limit_us = now_us + LAST_WORDS_LIMIT_MS * US_PER_MS;
+    if (c->opt_out_us != 0) {
+        c->last_words_limit_us = i64_min(c->last_words_limit_us, c->opt_out_us + CALL_OPT_OUT_US);
+        c->last_words_until_us = i64_min(c->last_words_until_us, c->last_words_limit_us);
+    }
     c->bridge.deaf = true;
     timer_stop(&c->barge);
     if (c->voice_ready) {

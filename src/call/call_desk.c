@@ -8,6 +8,8 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "call/media_loop.h"
+#include "call/opt_out_play.h"
+#include "call/opt_out_spool.h"
 #include "loop/timer.h"
 
 #include <errno.h>
@@ -36,6 +38,7 @@ struct queued { /* a write that waits for its turn */
     struct call_up *up;
     int64_t since_us;
     unsigned tries;
+    uint64_t spool_no; /* of an opt-out; 0 none */
 };
 
 struct write_op {           /* a write at the store */
@@ -53,6 +56,7 @@ struct desk_call {
     uint32_t lane;
     struct call_ref ref;
     char call_uuid[CARRIER_ID_SIZE];
+    char phone[OPT_OUT_PHONE_SIZE];
     bool machine_ends;
     bool streaming; /* has a socket */
     bool over;      /* the media side is done with it */
@@ -79,6 +83,8 @@ struct call_desk {
     struct desk_store store;
     struct desk_hooks hooks;
     struct mailbox *up;
+    struct opt_out_spool *spool;
+    struct opt_out_play *play;
     struct lane *lanes;
     size_t lane_count;
     bool threaded;
@@ -96,6 +102,7 @@ struct call_desk {
 static void on_up(void *message, void *arg);
 static void on_tick(void *arg);
 static void write_next(struct desk_call *k);
+static void on_kept(uint64_t no, void *arg);
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -137,6 +144,10 @@ int desk_open(struct call_desk **out, struct loop *loop, const struct call_env *
         }
     }
     timer_repeat(&desk->tick, loop, TICK_MS, on_tick, desk);
+    if (env->data_dir != NULL) {
+        spool_open(&desk->spool, loop, env->data_dir, on_kept, desk);
+        play_open(&desk->play, loop, env->data_dir, store);
+    }
     *out = GIVE(desk);
     return 0;
 }
@@ -153,7 +164,8 @@ static void desk_call_free(struct desk_call *k)
     while (!list_empty(&k->writes)) {
         struct queued *q = LIST_ITEM(list_pop_front(&k->writes), struct queued, link);
         if (q->up->write.kind == DESK_OPT_OUT) { /* stopped by force while the database was away */
-            log_error("call.opt_out_lost", LOG_UUID("call", &k->id));
+            log_error(q->spool_no != 0 ? "call.opt_out_on_disk" : "call.opt_out_lost",
+                      LOG_UUID("call", &k->id));
         }
         queued_free(q);
     }
@@ -183,6 +195,8 @@ void desk_close(struct call_desk **desk_p)
         xfree(desk->lanes[i].free_slots);
     }
     mailbox_free(&desk->up);
+    play_close(&desk->play);
+    spool_close(&desk->spool);
     while (!list_empty(&desk->all)) {
         desk_call_free(LIST_ITEM(desk->all.next, struct desk_call, link));
     }
@@ -312,6 +326,7 @@ int desk_prepare(struct call_desk *desk, struct call_plan **plan)
                             .lane = at,
                             .machine_ends = (*plan)->machine_ends,
                             .ref = {.slot = slot, .generation = lane->generations[slot] + 1}};
+    memcpy(k->phone, (*plan)->phone, sizeof k->phone);
     struct call_down *m = call_down_new(DOWN_START, k->ref, STR_NONE);
     m->plan = *plan;
     int err = media_loop_post(lane->media, m);
@@ -440,6 +455,50 @@ static void write_again_later(struct desk_call *k, struct queued *q)
     timer_start(&k->retry, k->desk->loop, i64_min(wait_ms, RETRY_MAX_MS), on_retry, k);
 }
 
+/* --- opt-outs: on disk beside their way into the database ---------------------------------------- */
+
+static_assert(sizeof((struct call_plan *)NULL)->phone == OPT_OUT_PHONE_SIZE, "one number");
+
+static void opt_out_keep(struct desk_call *k, struct queued *q)
+{
+    const struct desk_write *w = &q->up->write;
+    struct opt_out_record record = {
+        .organization_id = w->organization_id, .call_id = w->call_id, .at_us = w->at_us};
+    q->up->write.opt_out.phone = call_up_text(q->up, str_of(k->phone));
+    memcpy(record.phone, k->phone, sizeof record.phone);
+    str_copy_cut(str_of(w->opt_out.source), record.source, sizeof record.source);
+    str_copy_cut(str_of(w->opt_out.words), record.words, sizeof record.words);
+    if (k->desk->spool != NULL) {
+        q->spool_no = spool_keep(k->desk->spool, &record);
+    }
+}
+
+/* It cannot be lost any more: whoever asked need not wait for a database that is away. */
+static void opt_out_safe(struct desk_call *k, struct queued *q)
+{
+    if (q->up->tool_no == 0 || !spool_has(k->desk->spool, q->spool_no)) {
+        return;
+    }
+    answer(k, q->up->tool_no, true, 0, STR_NONE);
+    q->up->tool_no = 0;
+}
+
+static void on_kept(uint64_t no, void *arg)
+{
+    struct call_desk *desk = arg;
+    LIST_EACH(at, &desk->all)
+    {
+        struct desk_call *k = LIST_ITEM(at, struct desk_call, link);
+        LIST_EACH(it, &k->writes)
+        {
+            struct queued *q = LIST_ITEM(it, struct queued, link);
+            if (q->spool_no == no && q->tries > 0) {
+                opt_out_safe(k, q);
+            }
+        }
+    }
+}
+
 /* What the database will not take today it may take when somebody has put it right: a person's wish
  * is not dropped for that. It waits behind everything else. */
 static void opt_out_again(struct desk_call *k, struct queued *q)
@@ -460,7 +519,13 @@ static bool write_kept(struct desk_call *k, struct queued *q, const struct fault
     bool opt_out = q->up->write.kind == DESK_OPT_OUT;
     q->tries++;
     if (fault->class == FAULT_NONE) {
+        if (q->spool_no != 0 && k->desk->spool != NULL) {
+            spool_done(k->desk->spool, q->spool_no);
+        }
         return false;
+    }
+    if (q->spool_no != 0) {
+        opt_out_safe(k, q);
     }
     if (!never && (opt_out || q->tries < WRITE_TRIES_MAX)) {
         metric_add("call_writes_retried_total", NULL, 1);
@@ -483,7 +548,7 @@ static void on_stored(const struct fault *fault, const struct desk_answer *a, vo
     struct desk_call *k = op->call;
     struct queued *q = op->queued;
     xfree(op);
-    if (k == NULL) {
+    if (k == NULL) { /* the desk is closed; a record of it on disk stays */
         queued_free(q);
         return;
     }
@@ -540,6 +605,7 @@ static void write_queue(struct desk_call *k, struct call_up *up)
     q->since_us = loop_now_us(k->desk->loop);
     list_init(&q->link);
     if (urgent) {
+        opt_out_keep(k, q);
         list_push_front(&k->writes, &q->link);
         timer_stop(&k->retry);
     } else {

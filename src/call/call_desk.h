@@ -9,7 +9,8 @@
  * Owner   desk_open()/desk_close(); close after desk_drain() reported, on the control loop.
  * Thread  the control loop.
  * Limits  env->calls_max calls; DESK_WRITES_MAX waiting writes a call, then turns and usage are
- *         dropped and counted, never opt-outs.
+ *         dropped and counted, never opt-outs: these are on disk too (opt_out_spool.h), and played
+ *         into the database by whichever process comes next on this host.
  * Errors  desk_prepare: -EBUSY (full or draining), -EEXIST. desk_socket: -ENOENT (no such call: it
  *         is over or was never prepared), -EALREADY (its stream is live); then fd is still the
  * caller's. */
@@ -76,6 +77,7 @@ struct desk_write {
         struct {
             const char *source; /* "model", "phrase", "dtmf" */
             const char *words;
+            const char *phone; /* of the person; "" unknown */
         } opt_out;
         struct {
             int64_t due_us; /* what the lead asked for; or soon, after a failure of ours */
@@ -150,8 +152,8 @@ int desk_prepare(struct call_desk *desk, struct call_plan **plan) MUST_USE;
  */
 int desk_socket(struct call_desk *desk, const struct uuid *call_id, const char *call_uuid, int fd,
                 struct str already_read, struct http_socket *handle) MUST_USE;
-/* The call is over for another reason (hang-up webhook, not answered, opted out meanwhile,
- * machine). */
+/* The call is over for another reason (hang-up webhook, not answered, machine). With
+ * CALL_END_OPTED_OUT a talk is ended politely: the wish is confirmed, goodbye is said. */
 void desk_end(struct call_desk *desk, const struct uuid *call_id, enum call_end reason);
 /* The carrier heard a machine: ends the call when its campaign hangs up on machines (amd: hangup);
  * with amd: detect the call is only marked, which the database did. */

@@ -461,6 +461,57 @@ Test(call_desk, an_opt_out_outlives_a_refusal)
     rig_fini(&g);
 }
 
+/* Who asks need not wait for a database that is away: on disk is as good as committed, and the next
+ * process brings it there. */
+Test(call_desk, an_opt_out_outlives_the_database_and_the_process)
+{
+    struct rig g;
+    rig_init(&g, 0);
+    (void)talk(&g);
+    struct voice_handlers *on = &double_voice.on;
+    pass(&g.phone, 1000, true);
+    g.fault = FAULT_NOT_SENT;
+    on->on_turn(VOICE_LEAD, "lead_1", "", on->arg);
+    on->on_text(VOICE_LEAD, "lead_1", STR("Stop calling me."), true, on->arg);
+    pass(&g.phone, 600, true);
+    cr_expect(str_contains(buf_str(&double_voice.told), STR("respond farewell")),
+              "confirmed within a second: %s", buf_cstr(&double_voice.told));
+    buf_clear(&g.committed);
+    desk_close(&g.desk); /* as if killed: nothing of it is in the database */
+    cr_expect_eq(g.committed.len, 0, "%s", buf_cstr(&g.committed));
+    g.fault = FAULT_NONE;
+    struct desk_store store = {on_write, &g};
+    struct desk_hooks hooks = {on_transfer, on_hangup, on_settled, &g};
+    cr_assert_eq(desk_open(&g.desk, g.loop, &g.env, &store, &hooks), 0);
+    settle_io(g.loop);
+    settle_io(g.loop);
+    cr_expect_str_eq(buf_cstr(&g.committed), "opt_out \n", "played by the next one");
+    phone_fini(&g.phone);
+    rig_fini(&g);
+}
+
+/* Asked for in another call of the same person: this talk is not cut, it is brought to its end. */
+Test(call_desk, an_opt_out_elsewhere_ends_a_talk_politely)
+{
+    struct rig g;
+    rig_init(&g, 0);
+    struct uuid id = talk(&g);
+    desk_end(g.desk, &id, CALL_END_OPTED_OUT);
+    pass(&g.phone, 200, true);
+    cr_expect(str_contains(buf_str(&double_voice.told), STR("respond farewell")), "%s",
+              buf_cstr(&double_voice.told));
+    cr_expect(desk_has(g.desk, &id), "the goodbye is spoken first");
+    desk_end(g.desk, &id, CALL_END_OPTED_OUT); /* asked every second: nothing twice */
+    for (int i = 0; i < 20 && !committed(&g, "\"disconnect_reason\":\"opted_out\""); i++) {
+        pass(&g.phone, 500, true);
+    }
+    cr_expect(committed(&g, "\"disconnect_reason\":\"opted_out\""),
+              "within ten seconds, though the model never speaks: %s", buf_cstr(&g.committed));
+    model_closes(&g);
+    phone_fini(&g.phone);
+    rig_fini(&g);
+}
+
 Test(call_desk, a_write_that_cannot_even_be_asked_for_is_given_up)
 {
     struct rig g;

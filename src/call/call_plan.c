@@ -273,6 +273,16 @@ static void person_hash(const json_t *brief, struct str key, char out[33])
     out[32] = '\0';
 }
 
+/* Who asks not to be called again is known by it, even when the call's row is lost. */
+static void phone_read(const json_t *call, char *out, size_t out_size)
+{
+    bool inbound = str_eq(json_get_str(call, "direction"), STR("inbound"));
+    struct str number = json_get_str(call, inbound ? "caller_number" : "callee_number");
+    if (str_copy(number, out, out_size) < 0) {
+        out[0] = '\0';
+    }
+}
+
 int call_plan_make(const json_t *brief, struct str person_key, int64_t wall_us,
                    struct call_plan **out, char why[PLAN_WHY_SIZE])
 {
@@ -304,6 +314,7 @@ int call_plan_make(const json_t *brief, struct str person_key, int64_t wall_us,
         return -EINVAL;
     }
     person_hash(brief, person_key, plan->safety_id);
+    phone_read(json_get(brief, "call"), plan->phone, sizeof plan->phone);
     plan->tools = tools_allowed(brief);
     plan->max_duration_ms = json_get_i64(campaign, "max_duration_s", 600) * 1000;
     plan->silence_ms = json_get_i64(campaign, "silence_timeout_s", 20) * 1000;

@@ -33,6 +33,7 @@ struct call_plan {
     char *model;        /* "" : the daemon's default */
     char *language;     /* BCP 47 */
     char safety_id[33]; /* keyed hash of the person's number */
+    char phone[17];     /* the number at the other end, E.164; "" unknown */
     uint32_t tools;     /* bits of enum tool_id */
     int64_t max_duration_ms;
     int64_t silence_ms;

@@ -19,7 +19,9 @@
 #define CALL_OPENING_TAG  "opening"
 #define CALL_FAREWELL_TAG "farewell"
 #define CALL_NO_TOOL      0u
-#define CALL_OPT_OUT_NO   UINT32_MAX /* tool_no of an opt-out that no tool asked for */
+/* From the words to the end of the stream: ten seconds with the carrier's own hang-up. */
+#define CALL_OPT_OUT_US (9 * US_PER_S)
+#define CALL_OPT_OUT_NO UINT32_MAX /* tool_no of an opt-out that no tool asked for */
 
 struct opening {
     char key[PROMPT_KEY_SIZE];
@@ -78,6 +80,7 @@ struct call {
     struct tool_wait tools[LIMIT_TOOL_CALLS];
     size_t tool_count;
     bool opted_out;
+    int64_t opt_out_us;       /* when it was asked for, here or elsewhere; 0: not */
     int64_t opt_out_until_us; /* waits for the commit until then; 0: does not wait */
 
     struct timer tick;
@@ -131,5 +134,6 @@ void call_tools_flush(struct call *c);
 void call_tools_fini(struct call *c);
 void call_opt_out(struct call *c, const char *source, struct str words, uint32_t tool_no);
 void call_opt_out_go_on(struct call *c);
+void call_opt_out_elsewhere(struct call *c);
 
 #endif

@@ -280,10 +280,12 @@ void call_opt_out(struct call *c, const char *source, struct str words, uint32_t
     if (!first || c->phase >= CALL_LEAVING) {
         return;
     }
-    c->opt_out_until_us = call_now_us(c) + OPT_OUT_WAIT_US;
+    c->opt_out_us = call_now_us(c);
+    c->opt_out_until_us = c->opt_out_us + OPT_OUT_WAIT_US;
     if (c->phase == CALL_CLOSING) {
         c->end = CALL_END_OPTED_OUT; /* the goodbye is being said already */
         c->opt_out_until_us = 0;
+        c->last_words_limit_us = i64_min(c->last_words_limit_us, c->opt_out_us + CALL_OPT_OUT_US);
         return;
     }
     /* Nothing else is said to this person but the confirmation. */
@@ -291,6 +293,16 @@ void call_opt_out(struct call *c, const char *source, struct str words, uint32_t
         bridge_interrupt(&c->bridge);
         c->host->env->voice->set_turns(c->session, false);
     }
+}
+
+/* The wish was heard elsewhere, and is on record. */
+void call_opt_out_elsewhere(struct call *c)
+{
+    if (c->opt_out_us != 0 || c->phase == CALL_CLOSING) {
+        return;
+    }
+    c->opt_out_us = call_now_us(c);
+    call_farewell(c, CUE_OPTED_OUT, CALL_END_OPTED_OUT);
 }
 
 /* It is on record (or it will be: the write is repeated until it is): confirm, say goodbye. */

@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "call/opt_out_words.h"
 
 #include <errno.h>
 #include <string.h>

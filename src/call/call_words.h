@@ -1,5 +1,5 @@
 /* call_words.h -- the words of a call that are ours, as data: what vocabularies are called in the
- * database, what the model is told at the turning points, what counts as "do not call me again".
+ * database, what the model is told at the turning points.
  *
  * Owner   constants.
  * Thread  any. */
@@ -48,9 +48,6 @@ const char *call_cue(enum call_cue cue);
 
 /* The head of every session's instructions: who it is, what it may not do. */
 extern const char call_rules[];
-
-/* True when the lead's words ask never to be called again, in one of the languages sold. */
-bool words_opt_out(struct str text);
 
 /* Share (0…100) of the words of `wanted` that stand in `said` in the same order; case, punctuation
  * and spacing do not count. Nothing wanted: 100. */

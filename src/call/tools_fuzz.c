@@ -1,3 +1,4 @@
+#include "call/opt_out_words.h"
 #include "call/tools.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
