@@ -16,9 +16,11 @@
 
 #include "carrier/accounts.h"
 #include "carrier/carrier.h"
+#include "dial/dial_clock.h"
 #include "net/http_server.h"
 #include "store/store_api.h"
 #include "store/store_call.h"
+#include "store/store_history.h"
 
 struct api;
 
@@ -50,6 +52,8 @@ struct api_hooks {
      * fd -1, handle NULL: the token is spent and its socket was lost, no stream will come. */
     void (*on_media_socket)(const struct api_media *media, int fd, struct str already_read,
                             struct http_socket *handle, void *arg);
+    /* Why nothing is dialed although we answer, "" when all is well; for /readyz. May be NULL. */
+    const char *(*idle_why)(void *arg);
     void *arg;
 };
 
@@ -62,6 +66,10 @@ struct api_store {
                   void *arg);
     int (*hangup)(struct pg_tx **op, struct pg_pool *db, const struct store_report *report,
                   const struct store_end *end, store_hangup_fn *on_done, void *arg);
+    int (*adopt)(struct pg_tx **op, struct pg_pool *db, const struct store_adoption *what,
+                 store_status_fn *on_done, void *arg); /* NULL: rows that are lost stay lost */
+    int (*media_look)(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
+                      int64_t at_us, store_media_token_fn *on_done, void *arg);
     int (*media_token)(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
                        int64_t at_us, store_media_token_fn *on_done, void *arg);
     int (*recording_file)(struct pg_tx **op, struct pg_pool *db, const struct uuid *organization_id,
@@ -74,6 +82,7 @@ struct api_env {
     struct loop *loop;
     struct pg_pool *db;
     struct accounts *accounts;
+    const struct dial_clock *clock; /* dates the reports; NULL: the host's clock */
     const struct carrier_urls *urls;
     const struct api_store *store; /* NULL: api_store_database */
     const char *listen;            /* host:port */

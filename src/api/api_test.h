@@ -34,7 +34,7 @@ struct world {
     const char *reason;
     bool duplicate;
     bool anomaly;
-    int events, answers, hangups, tokens, files, levels;
+    int events, answers, hangups, looks, tokens, files, levels;
     char kind[32];
     char event_key[160];
     char call_uuid[64];
@@ -43,6 +43,7 @@ struct world {
     uint8_t token_hash[32];
     int64_t token_life_us;
     bool token_known;
+    bool token_raced; /* known when it is looked at, taken by somebody else then */
     const char *path;
     int32_t level;
     /* what the hooks heard */

@@ -15,7 +15,7 @@ struct world w;
 
 /* --- the database's side: answers come on a later turn, as they must ---------------------------- */
 
-enum which { EVENT, ANSWER, HANGUP, MEDIA_TOKEN, RECORDING_FILE, LEVEL, ACCOUNTS };
+enum which { EVENT, ANSWER, HANGUP, MEDIA_LOOK, MEDIA_TOKEN, RECORDING_FILE, LEVEL, ACCOUNTS };
 
 struct later { /* a statement that was started: whom to tell */
     enum which which;
@@ -71,7 +71,9 @@ static void on_later(void *arg)
     case HANGUP:
         l.on.hangup(&w.fault, &hangup, l.arg);
         return;
+    case MEDIA_LOOK:
     case MEDIA_TOKEN:
+        known = known && !(w.token_raced && l.which == MEDIA_TOKEN);
         l.on.media_token(&w.fault, known ? &call_id : &nil, &organization_id,
                          known ? STR(CALL) : STR_NONE, l.arg);
         return;
@@ -143,6 +145,17 @@ static int fake_hangup(struct pg_tx **op, struct pg_pool *db, const struct store
     return later((struct later){.which = HANGUP, .on.hangup = on_done, .arg = arg});
 }
 
+static int fake_media_look(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
+                           int64_t at_us, store_media_token_fn *on_done, void *arg)
+{
+    (void)op;
+    (void)db;
+    (void)at_us;
+    w.looks++;
+    memcpy(w.token_hash, token_hash, sizeof w.token_hash);
+    return later((struct later){.which = MEDIA_LOOK, .on.media_token = on_done, .arg = arg});
+}
+
 static int fake_media_token(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
                             int64_t at_us, store_media_token_fn *on_done, void *arg)
 {
@@ -150,7 +163,7 @@ static int fake_media_token(struct pg_tx **op, struct pg_pool *db, const uint8_t
     (void)db;
     (void)at_us;
     w.tokens++;
-    memcpy(w.token_hash, token_hash, sizeof w.token_hash);
+    cr_expect_arr_eq(w.token_hash, token_hash, sizeof w.token_hash);
     return later((struct later){.which = MEDIA_TOKEN, .on.media_token = on_done, .arg = arg});
 }
 
@@ -187,8 +200,13 @@ static int fake_accounts(struct pg_tx **op, struct pg_pool *db, const struct uui
     return later((struct later){.which = ACCOUNTS, .on.accounts = on_done, .arg = arg});
 }
 
-static const struct api_store fakes = {fake_event,       fake_answer,         fake_hangup,
-                                       fake_media_token, fake_recording_file, fake_level};
+static const struct api_store fakes = {.event = fake_event,
+                                       .answer = fake_answer,
+                                       .hangup = fake_hangup,
+                                       .media_look = fake_media_look,
+                                       .media_token = fake_media_token,
+                                       .recording_file = fake_recording_file,
+                                       .schema_level = fake_level};
 
 /* --- hooks --------------------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 
 /*  api_on_webhook -> on_accounts -> (strange signature: once more) -> dispatch
  *      -> on_stored_event | on_stored_answer | on_stored_hangup | on_followed
+ *         (no such call: adopt -> on_adopted -> dispatch once more)
  *      -> reply, which ends the op; every no ends it too (refuse, api_op_fault) */
 struct webhook {
     struct api_op op;
@@ -22,7 +23,9 @@ struct webhook {
     struct carrier_identity identity;
     struct carrier_event event;
     char kind[CARRIER_KIND_SIZE];
-    bool read_anew; /* the accounts, because no token had made the signature */
+    struct uuid account_id; /* whose token signed it */
+    bool adopted;           /* its row was lost, and was asked back once */
+    bool read_anew;         /* the accounts, because no token had made the signature */
     char token[MEDIA_TOKEN_CHARS + 1];
 };
 
@@ -41,6 +44,7 @@ static void webhook_drop(struct api_op *op)
 static void note_refusal(const struct http_request *req, const char *result, const char *reason)
 {
     metric_add("webhooks_total", result, 1);
+    metric_add("webhook_refusals_total", reason, 1);
     log_warn("webhook.refused", LOG_STR("result", result), LOG_STR("reason", reason),
              LOG_TEXT("kind", str_head(http_param(req, "kind"), CARRIER_KIND_SIZE)),
              LOG_TEXT("peer", http_peer(req)));
@@ -115,7 +119,7 @@ static bool path_ok(struct api *api, struct http_request *req, struct carrier_id
     if (err == 0) {
         return true;
     }
-    note_refusal(req, err == -ETIME ? "expired" : "forged", "path");
+    note_refusal(req, err == -ETIME ? "expired" : "forged", err == -ETIME ? "expired" : "path");
     http_answer_error(req, 403, "forbidden", "This address is not valid.");
     return false;
 }
@@ -154,13 +158,15 @@ void api_on_webhook(struct http_request *req, void *arg)
     }
 }
 
-static bool signed_by_any(const struct webhook *hook, const struct carrier_account *accounts,
+static bool signed_by_any(struct webhook *hook, const struct carrier_account *accounts,
                           size_t count)
 {
     bool match = false;
     for (size_t i = 0; i < count; i++) {
-        match =
-            hook->carrier->verify(hook->op.req, hook->op.api->env.urls, &accounts[i]) == 0 || match;
+        if (hook->carrier->verify(hook->op.req, hook->op.api->env.urls, &accounts[i]) == 0) {
+            hook->account_id = accounts[i].id;
+            match = true;
+        }
     }
     return match;
 }
@@ -269,7 +275,7 @@ static int dispatch(struct webhook *hook)
         .request_uuid = ev->request_id,
         .carrier_status = ev->carrier_status,
         .payload = ev->payload,
-        .at_us = loop_wall_us(api->env.loop),
+        .at_us = dial_clock_wall_us(api->env.clock, api->env.loop),
     };
     switch (ev->kind) {
     case CARRIER_EVENT_ANSWER:
@@ -302,6 +308,57 @@ static int dispatch(struct webhook *hook)
     return api->store->event(&hook->op.tx, api->env.db, &kept, on_stored_event, hook);
 }
 
+/* --- adopting: the dial was made, and a failover or a restore lost its row -----------------------
+ */
+
+static void on_adopted(const struct fault *fault, struct str result, void *arg)
+{
+    struct webhook *hook = arg;
+    hook->op.tx = NULL;
+    if (fault->class != FAULT_NONE) {
+        unavailable(hook, fault);
+        return;
+    }
+    bool there = str_eq_cstr(result, "rebuilt") || str_eq_cstr(result, "present");
+    log_error("webhook.adopted", LOG_UUID("call", &hook->identity.attempt_id),
+              LOG_UUID("organization", &hook->identity.organization_id),
+              LOG_TEXT("result", result));
+    metric_add("adoptions_total",
+               there                           ? "rebuilt"
+               : str_eq_cstr(result, "no_job") ? "no_job"
+                                               : "conflict",
+               1);
+    int err = dispatch(hook); /* without a row it is answered as one of nobody's */
+    if (err < 0) {
+        refused_start(hook, err);
+    }
+}
+
+/* The address says whose dial it was, and its MAC that we wrote it: enough to rebuild the row. */
+static bool adopt(struct webhook *hook)
+{
+    struct api *api = hook->op.api;
+    const struct carrier_event *ev = &hook->event;
+    bool tells = ev->kind == CARRIER_EVENT_RING || ev->kind == CARRIER_EVENT_ANSWER ||
+                 ev->kind == CARRIER_EVENT_HANGUP || ev->kind == CARRIER_EVENT_MACHINE;
+    if (hook->adopted || !tells || api->store->adopt == NULL || ev->from_e164[0] == '\0' ||
+        ev->to_e164[0] == '\0') {
+        return false;
+    }
+    const struct store_adoption what = {
+        .organization_id = &hook->identity.organization_id,
+        .call_id = &hook->identity.attempt_id,
+        .queue_id = &hook->identity.queue_id,
+        .account_id = &hook->account_id,
+        .attempt_number = hook->identity.attempt_number,
+        .from_e164 = ev->from_e164,
+        .to_e164 = ev->to_e164,
+        .at_us = loop_wall_us(api->env.loop),
+    };
+    hook->adopted = true;
+    return api->store->adopt(&hook->op.tx, api->env.db, &what, on_adopted, hook) == 0;
+}
+
 /* --- out: what was committed, and what the call shall do ---------------------------------------
  */
 
@@ -327,6 +384,9 @@ static void on_stored_event(const struct fault *fault, const struct store_event_
         unavailable(hook, fault);
         return;
     }
+    if (!result->known && adopt(hook)) {
+        return;
+    }
     note_taken(hook, result->duplicate, result->anomaly);
     if (hooks->on_event != NULL && result->known && !result->anomaly) {
         hooks->on_event(&hook->identity, &hook->event, hooks->arg);
@@ -341,8 +401,8 @@ static void on_stored_event(const struct fault *fault, const struct store_event_
  * call that is over, or is not ours, nobody is listening. */
 static bool owes_a_word(struct str reason)
 {
-    static const char *const silent[] = {"ended",        "not_placed", "other_call",
-                                         "no_such_call", "streaming",  "asked_too_often"};
+    static const char *const silent[] = {"ended", "not_placed", "other_call", "streaming",
+                                         "asked_too_often"};
     for (size_t i = 0; i < COUNT_OF(silent); i++) {
         if (str_eq_cstr(reason, silent[i])) {
             return false;
@@ -360,6 +420,9 @@ static void on_stored_answer(const struct fault *fault, const struct store_answe
     hook->op.tx = NULL;
     if (fault->class != FAULT_NONE) {
         unavailable(hook, fault);
+        return;
+    }
+    if (str_eq_cstr(result->reason, "no_such_call") && adopt(hook)) {
         return;
     }
     note_taken(hook, result->duplicate, result->anomaly);
@@ -389,6 +452,9 @@ static void on_stored_hangup(const struct fault *fault, const struct store_hangu
     hook->op.tx = NULL;
     if (fault->class != FAULT_NONE) {
         unavailable(hook, fault);
+        return;
+    }
+    if (result->status.len == 0 && adopt(hook)) {
         return;
     }
     note_taken(hook, result->duplicate, result->anomaly);

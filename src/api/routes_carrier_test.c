@@ -58,7 +58,7 @@ Test(webhook, an_answer_that_may_not_be_talked_to)
         const char *reason;
         bool spoken;
     } rows[] = {{"opted_out", true}, {"dnc_internal", true}, {"outside_window", true},
-                {"ended", false},    {"not_placed", false},  {"no_such_call", false}};
+                {"ended", false},    {"not_placed", false},  {"no_such_call", true}};
     w.talk = false;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         w.reason = rows[i].reason;

@@ -45,7 +45,23 @@ static void answer_ready(struct api *api, struct http_request *req)
         http_answer_error(req, 503, "not_ready", why);
         return;
     }
-    http_answer(req, 200, "application/json", STR("{\"status\":\"ready\"}\n"));
+    const char *idle =
+        api->env.hooks.idle_why != NULL ? api->env.hooks.idle_why(api->env.hooks.arg) : "";
+    if (idle[0] == '\0') {
+        http_answer(req, 200, "application/json", STR("{\"status\":\"ready\"}\n"));
+        return;
+    }
+    /* Ready all the same: calls that live are served, and the carrier's reports taken. */
+    OWNED(json_free) json_t *v = json_object();
+    OWNED(buf_fini) struct buf text;
+    buf_init(&text, 1024);
+    json_set_str(v, "status", STR("ready"));
+    json_set_str(v, "dialing", str_of(idle));
+    if (json_dump(v, &text) < 0 || buf_add_char(&text, '\n') < 0) {
+        http_answer_error(req, 500, "internal", "No answer could be written.");
+        return;
+    }
+    http_answer(req, 200, "application/json", buf_str(&text));
 }
 
 void api_on_ready(struct http_request *req, void *arg)

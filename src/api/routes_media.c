@@ -10,17 +10,21 @@
 
 #define MEDIA_TOKEN_CHARS 43
 
-/*  api_on_media -> on_token (the one UPDATE that takes it) -> on_accounts -> on_socket
- * A token that is not good opens nothing, touches no model socket and writes nothing. */
+/*  api_on_media -> on_looked -> on_accounts (the signature) -> on_taken (the one UPDATE) -> on_socket
+ * A token that is not good opens nothing, touches no model socket and writes nothing; a signature that
+ * is not good burns no token. */
 struct media_op {
     struct api_op op;
     struct api_media media;
+    uint8_t hash[SHA256_BYTES];
 };
 
-static void on_token(const struct fault *fault, const struct uuid *call_id,
-                     const struct uuid *organization_id, struct str call_uuid, void *arg);
+static void on_looked(const struct fault *fault, const struct uuid *call_id,
+                      const struct uuid *organization_id, struct str call_uuid, void *arg);
 static void on_accounts(const struct fault *fault, const struct carrier_account *accounts,
                         size_t count, void *arg);
+static void on_taken(const struct fault *fault, const struct uuid *call_id,
+                     const struct uuid *organization_id, struct str call_uuid, void *arg);
 static void on_socket(int fd, struct str already_read, struct http_socket *handle, void *arg);
 
 static void media_drop(struct api_op *op)
@@ -55,7 +59,6 @@ static void refused_start(struct media_op *m, int err)
 void api_on_media(struct http_request *req, void *arg)
 {
     struct api *api = arg;
-    uint8_t hash[SHA256_BYTES];
     struct str token = http_param(req, "token");
     if (!http_is_websocket(req)) {
         http_answer_error(req, 400, "not_websocket", "This address takes WebSocket upgrades.");
@@ -66,26 +69,18 @@ void api_on_media(struct http_request *req, void *arg)
         http_answer_error(req, 403, "forbidden", "The token is not valid.");
         return;
     }
-    sha256(token, hash);
     struct media_op *m = xzalloc(sizeof *m);
+    sha256(token, m->hash);
     api_op_begin(&m->op, api, req, media_drop);
-    int err = api->store->media_token(&m->op.tx, api->env.db, hash, loop_wall_us(api->env.loop),
-                                      on_token, m);
+    int err = api->store->media_look(&m->op.tx, api->env.db, m->hash, loop_wall_us(api->env.loop),
+                                     on_looked, m);
     if (err < 0) {
         refused_start(m, err);
     }
 }
 
-/* The token is spent, and the carrier has no other: whoever waits for this stream must know. */
-static void tell_no_socket(const struct api *api, const struct api_media *media)
-{
-    if (api != NULL && api->env.hooks.on_media_socket != NULL) {
-        api->env.hooks.on_media_socket(media, -1, STR_NONE, NULL, api->env.hooks.arg);
-    }
-}
-
-static void on_token(const struct fault *fault, const struct uuid *call_id,
-                     const struct uuid *organization_id, struct str call_uuid, void *arg)
+static void on_looked(const struct fault *fault, const struct uuid *call_id,
+                      const struct uuid *organization_id, struct str call_uuid, void *arg)
 {
     struct media_op *m = arg;
     m->op.tx = NULL;
@@ -103,7 +98,6 @@ static void on_token(const struct fault *fault, const struct uuid *call_id,
     m->media.organization_id = *organization_id;
     int err = accounts_ask(m->op.api->env.accounts, organization_id, on_accounts, m);
     if (err < 0) {
-        tell_no_socket(m->op.api, &m->media);
         refused_start(m, err);
     }
 }
@@ -125,8 +119,8 @@ static void on_accounts(const struct fault *fault, const struct carrier_account 
                         size_t count, void *arg)
 {
     struct media_op *m = arg;
+    struct api *api = m->op.api;
     if (m->op.gone || fault->class != FAULT_NONE) {
-        tell_no_socket(m->op.api, &m->media);
         const struct fault gone = fault_make(FAULT_NOT_SENT, 0, "client_gone", "the client left");
         api_op_fault(&m->op, "media", m->op.gone ? &gone : fault);
         return;
@@ -136,10 +130,47 @@ static void on_accounts(const struct fault *fault, const struct carrier_account 
         api_op_error(&m->op, 403, "forbidden", "The signature does not match.");
         return;
     }
+    int err = api->store->media_token(&m->op.tx, api->env.db, m->hash, loop_wall_us(api->env.loop),
+                                      on_taken, m);
+    if (err < 0) {
+        refused_start(m, err);
+    }
+}
+
+/* The token is spent, and the carrier has no other: whoever waits for this stream must know. */
+static void tell_no_socket(const struct api *api, const struct api_media *media)
+{
+    if (api != NULL && api->env.hooks.on_media_socket != NULL) {
+        api->env.hooks.on_media_socket(media, -1, STR_NONE, NULL, api->env.hooks.arg);
+    }
+}
+
+static void on_taken(const struct fault *fault, const struct uuid *call_id,
+                     const struct uuid *organization_id, struct str call_uuid, void *arg)
+{
+    struct media_op *m = arg;
+    (void)organization_id;
+    (void)call_uuid;
+    m->op.tx = NULL;
+    if (fault->class != FAULT_NONE) {
+        api_op_fault(&m->op, "media", fault);
+        return;
+    }
+    if (uuid_is_nil(call_id)) { /* somebody else took it between the look and this */
+        note_refusal(m->op.req, "unknown_or_used");
+        api_op_error(&m->op, 403, "forbidden", "The token is not valid.");
+        return;
+    }
+    metric_add("media_tokens_total", "taken", 1);
+    if (m->op.gone) {
+        tell_no_socket(m->op.api, &m->media);
+        const struct fault gone = fault_make(FAULT_NOT_SENT, 0, "client_gone", "the client left");
+        api_op_fault(&m->op, "media", &gone);
+        return;
+    }
     if (http_header(m->op.req, "X-Plivo-Signature-V3").len == 0) {
         metric_add("media_unsigned_total", NULL, 1);
     }
-    metric_add("media_tokens_total", "taken", 1);
     struct http_request *req = m->op.req;
     m->op.req = NULL;
     http_upgrade(req, on_socket, m);

@@ -82,17 +82,21 @@ Test(routes, a_signed_upgrade_must_match)
             close_media();
         }
     }
+    cr_expect_eq(w.looks, 4);
+    cr_expect_eq(w.tokens, 2, "a forged signature burns no token");
+    cr_expect_eq(w.media_lost, 0, "and ends no talk");
 }
 
 Test(routes, an_unknown_or_used_token_opens_nothing)
 {
     int64_t before = metric_read("media_tokens_total", "refused");
     cr_expect_eq(upgrade(GOOD_TOKEN, ""), 403);
-    cr_expect_eq(w.tokens, 1);
+    cr_expect_eq(w.looks, 1);
     cr_expect_eq(upgrade("short", ""), 403);
     cr_expect_eq(upgrade("abcdefghijABCDEFGHIJ0123456789abcdefghijAB-", ""), 403);
     cr_expect_eq(upgrade("abcdefghijABCDEFGHIJ0123456789abcdefghijABCD", ""), 403);
-    cr_expect_eq(w.tokens, 1, "what is no token is not looked for");
+    cr_expect_eq(w.looks, 1, "what is no token is not looked for");
+    cr_expect_eq(w.tokens, 0, "and nothing is taken");
     cr_expect_eq(metric_read("media_tokens_total", "refused"), before + 4);
     cr_expect_eq(w.media_fd, -1);
     cr_expect_eq(w.account_reads, 0);
@@ -101,14 +105,29 @@ Test(routes, an_unknown_or_used_token_opens_nothing)
     cr_expect_eq(upgrade(GOOD_TOKEN, ""), 503);
 }
 
-/* The token is spent, and then the database is full: the call must not wait for its stream. */
-Test(routes, a_token_spent_in_vain_is_told)
+/* A database that is full spends nothing: the same token may come again. */
+Test(routes, a_token_is_not_spent_in_vain)
 {
     w.token_known = true;
     w.refuse_accounts = -EBUSY;
     cr_expect_eq(upgrade(GOOD_TOKEN, ""), 503);
-    cr_expect_eq(w.media_lost, 1);
-    cr_expect_eq(w.media.call_id.b[0], 1);
+    cr_expect_eq(w.tokens, 0);
+    cr_expect_eq(w.media_lost, 0);
+    w.refuse_accounts = 0;
+    cr_expect_eq(upgrade(GOOD_TOKEN, ""), 101);
+    WAIT_FOR(w.loop, w.media_fd >= 0);
+    close_media();
+}
+
+/* Two sockets with one token: both may look, one takes it. */
+Test(routes, a_token_that_somebody_else_took_opens_nothing)
+{
+    w.token_known = true;
+    w.token_raced = true;
+    cr_expect_eq(upgrade(GOOD_TOKEN, ""), 403);
+    cr_expect_eq(w.tokens, 1);
+    cr_expect_eq(w.media_fd, -1);
+    cr_expect_eq(w.media_lost, 0, "the other one has its stream");
 }
 
 /* --- recordings ---------------------------------------------------------------------------------- */

@@ -253,6 +253,11 @@ def tokens(t, w, daemon, calls):
     t.same(refused(expired), 403, "an expired token")
     forged = answered(calls[2])
     t.same(refused(forged, wire.signed("token-of-another-account", forged, [])), 403, "a good token with a forged signature")
+    kept = wire.Socket(forged, wire.signed(world.AUTH_TOKEN, forged, []))
+    kept.start(calls[2].uuid)
+    t.same(w.number("SELECT count(*) FROM media_tokens k JOIN call_logs l ON l.id = k.call_log_id WHERE l.call_sid = '%s' AND k.used_at IS NOT NULL" % calls[2].uuid), 1,
+           "the forgery has not burnt it: the carrier's own upgrade still opens")
+    kept.close()
     signed = answered(calls[3])
     good = wire.Socket(signed, wire.signed(world.AUTH_TOKEN, signed, []))
     good.start(calls[4].uuid)  # the call of another token

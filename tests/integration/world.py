@@ -185,10 +185,11 @@ class Daemon(Process):
         self.world = world
         self.name = name
         self.port = free_port()
-        self.data = os.path.join(world.dir, "data-" + name)
+        self.data = settings.get("DIALWRIGHT_DATA_DIR", os.path.join(world.dir, "data-" + name))
         os.makedirs(self.data, exist_ok=True)
         self.env = dict(world.env, DIALWRIGHT_LISTEN="127.0.0.1:%d" % self.port, DIALWRIGHT_NODE_NAME=name,
-                        DIALWRIGHT_PUBLIC_URL="http://127.0.0.1:%d" % self.port, DIALWRIGHT_DATA_DIR=self.data, **settings)
+                        DIALWRIGHT_PUBLIC_URL="http://127.0.0.1:%d" % self.port, DIALWRIGHT_DATA_DIR=self.data)
+        self.env.update(settings)
         self.url = self.env["DIALWRIGHT_PUBLIC_URL"]
         self.start()
 
@@ -372,7 +373,7 @@ class World:
     def dump(self):
         """Every row of every table, as {table: set of texts}, but what the daemon's own clock moves."""
         tables = self.value("SELECT string_agg(format('%I.%I', schemaname, tablename), ' ') FROM pg_tables"
-                            " WHERE schemaname IN ('public', 'app', 'engine') AND tablename NOT IN ('nodes', 'workers')").split()
+                            " WHERE schemaname IN ('public', 'app', 'engine') AND tablename NOT IN ('nodes', 'workers', 'orphan_sweeps', 'dial_histories')").split()
         union = " UNION ALL ".join("SELECT '%s' AS t, x::text AS r FROM %s x" % (name, name) for name in tables)
         found = {}
         for row in self.rows(union):
