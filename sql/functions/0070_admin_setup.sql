@@ -51,7 +51,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
     picked jsonb := app.json_pick(doc, ARRAY['name', 'legal_name', 'timezone', 'currency', 'weight', 'number_cap_24h',
-        'number_cap_7d', 'number_spacing_s', 'recording_days', 'settings']);
+        'number_cap_7d', 'number_spacing_s', 'recording_days', 'sector', 'settings']);
     was public.organizations;
     n public.organizations;
 BEGIN
@@ -66,7 +66,7 @@ BEGIN
     UPDATE public.organizations o
        SET name = n.name, legal_name = n.legal_name, timezone = n.timezone, currency = n.currency, weight = n.weight,
            number_cap_24h = n.number_cap_24h, number_cap_7d = n.number_cap_7d,
-           number_spacing_s = n.number_spacing_s, recording_days = n.recording_days, settings = n.settings
+           number_spacing_s = n.number_spacing_s, recording_days = n.recording_days, sector = n.sector, settings = n.settings
      WHERE o.id = was.id;
     RETURN app.change_row('organization', was.slug, was.id, 'updated', actor, picked, at);
 END
@@ -78,7 +78,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
     org uuid := app.org_required();
-    picked jsonb := app.json_pick(doc, ARRAY['auth_id', 'status', 'lines', 'calls_per_second', 'unknown_limit']);
+    picked jsonb := app.json_pick(doc, ARRAY['auth_id', 'status', 'lines', 'calls_per_second', 'unknown_limit', 'minute_micros']);
     sealed bytea := decode(doc ->> 'token_sealed', 'hex');
     change text := 'updated';
     was public.carrier_accounts;
@@ -97,7 +97,7 @@ BEGIN
     ELSE
         UPDATE public.carrier_accounts a
            SET auth_id = n.auth_id, status = n.status, lines = n.lines, calls_per_second = n.calls_per_second,
-               unknown_limit = n.unknown_limit,
+               unknown_limit = n.unknown_limit, minute_micros = n.minute_micros,
                auth_token_previous_sealed = CASE WHEN sealed IS NULL THEN a.auth_token_previous_sealed ELSE a.auth_token_sealed END,
                auth_token_sealed = coalesce(sealed, a.auth_token_sealed)
          WHERE a.organization_id = org AND a.id = was.id;
@@ -310,7 +310,7 @@ DECLARE
         'tools', 'variables', 'weight', 'lines', 'calls_per_second', 'max_attempts', 'ring_timeout_s',
         'max_duration_s', 'silence_timeout_s', 'amd', 'voicemail_action', 'voicemail_message', 'recording',
         'transfer', 'transfer_timeout_s', 'transfer_apology', 'purpose', 'voice_kind', 'b2b', 'legal_name',
-        'callback_number', 'budget_minor', 'budget_currency', 'metadata']);
+        'callback_number', 'budget_minor', 'budget_currency', 'reserve_minor', 'category', 'metadata']);
     change text := 'updated';
     was public.campaigns;
     n public.campaigns;
@@ -355,7 +355,8 @@ BEGIN
                recording = n.recording, transfer = n.transfer, transfer_timeout_s = n.transfer_timeout_s,
                transfer_apology = n.transfer_apology, purpose = n.purpose, voice_kind = n.voice_kind,
                b2b = n.b2b, legal_name = n.legal_name, callback_number = n.callback_number,
-               budget_minor = n.budget_minor, budget_currency = n.budget_currency, metadata = n.metadata
+               budget_minor = n.budget_minor, budget_currency = n.budget_currency,
+               reserve_minor = n.reserve_minor, category = n.category, metadata = n.metadata
          WHERE c.organization_id = org AND c.id = was.id;
     END IF;
     IF doc ? 'numbers' AND app.campaign_numbers_put(was.id, doc -> 'numbers') AND change = 'unchanged' THEN

@@ -7,8 +7,9 @@
 
 /* The words before the arguments; `serve` reads its own. */
 static const struct cmd_spec *const tables[] = {
-    cmd_specs_migrate, cmd_specs_setup,  cmd_specs_import, cmd_specs_campaign,
-    cmd_specs_people,  cmd_specs_doctor, cmd_specs_misc,
+    cmd_specs_migrate, cmd_specs_setup,    cmd_specs_import, cmd_specs_campaign,
+    cmd_specs_people,  cmd_specs_dial,     cmd_specs_lists,  cmd_specs_pause,
+    cmd_specs_why,     cmd_specs_forecast, cmd_specs_doctor, cmd_specs_misc,
 };
 
 enum { KEY_JSON = 'j', KEY_ORG = 'o' };

@@ -62,7 +62,12 @@ extern const struct cmd_spec cmd_specs_setup[];
 extern const struct cmd_spec cmd_specs_import[];
 extern const struct cmd_spec cmd_specs_campaign[];
 extern const struct cmd_spec cmd_specs_people[];
+extern const struct cmd_spec cmd_specs_dial[];
+extern const struct cmd_spec cmd_specs_lists[];
+extern const struct cmd_spec cmd_specs_pause[];
 extern const struct cmd_spec cmd_specs_doctor[];
+extern const struct cmd_spec cmd_specs_why[];
+extern const struct cmd_spec cmd_specs_forecast[];
 extern const struct cmd_spec cmd_specs_misc[];
 
 /* Opening: settings from the environment, the database, the tenant. */

@@ -12,6 +12,7 @@ static const struct setup_field organization[] = {
     {"number_cap_7d", SETUP_INT, false, "calls to one number in 7 days"},
     {"number_spacing_s", SETUP_INT, false, "seconds between two calls to one number"},
     {"recording_days", SETUP_INT, false, "days that recordings are kept"},
+    {"sector", SETUP_TEXT, false, "bank or other; decides from when India's number series bind"},
     {0},
 };
 
@@ -23,6 +24,8 @@ static const struct setup_field carrier[] = {
     {"lines", SETUP_INT, false, "calls at once"},
     {"calls_per_second", SETUP_REAL, false, "dials a second"},
     {"unknown_limit", SETUP_INT, false, "claiming stops above so many calls of unknown outcome"},
+    {"minute_micros", SETUP_INT, false,
+     "what a minute may cost, carrier and model, in millionths; held back from budgets"},
     {0},
 };
 
@@ -50,7 +53,8 @@ static const struct setup_field consents[] = {
     {"evidence", SETUP_TEXT, true, "what shows it: the text they agreed to, where it is kept"},
     {"granted_at", SETUP_MOMENT, true, "when"},
     {"level", SETUP_TEXT, false, "express (default) or written"},
-    {"scope", SETUP_TEXT, false, "ai_voice (default), human_voice, sms or email"},
+    {"scope", SETUP_TEXT, false,
+     "ai_voice (default), human_voice, sms, email, purchase or inquiry"},
     {"seller", SETUP_TEXT, false, "the business that was named; default the legal name"},
     {"source", SETUP_TEXT, false, "web form, contract, …"},
     {"expires_at", SETUP_MOMENT, false, "until when"},
@@ -122,6 +126,9 @@ static const struct setup_field campaigns[] = {
     {"callback_number", SETUP_PHONE, false, "a number that people can phone back"},
     {"budget_minor", SETUP_INT, false, "most money to spend, in minor units"},
     {"budget_currency", SETUP_TEXT, false, "three letters"},
+    {"reserve_minor", SETUP_INT, false,
+     "most that one call may cost, in minor units; default longest call times minute_micros"},
+    {"category", SETUP_INT, false, "India's preference category, 1 to 8"},
     {0},
 };
 
