@@ -1,10 +1,15 @@
 #!/usr/bin/python3
 """check_ground_truth.py -- compares the database with what the carrier says it did.
 
-    tools/check_ground_truth.py --database-url URL --ground-truth FILE [--leads CSV] [--data-dir DIR] [--serving]
+    tools/check_ground_truth.py --database-url URL --ground-truth FILE... [--leads CSV] [--data-dir DIR] [--serving]
+                                [--invariants | --plants]
+    tools/check_ground_truth.py --self-test
 
 Reads nothing else: neither logs nor the daemon. The legal hours and the zones of numbers are computed
 here a second time, from python3-phonenumbers and a table of its own. Prints [{name, ok, detail}].
+--invariants: only I1 to I9 of the dial protocol (tools/invariants.py). --plants: each fault of
+tools/invariant_plants.py is planted in a copy of this very history, and must be seen. --self-test: the
+same on an invented history; prints TAP.
 """
 import argparse
 import collections
@@ -22,6 +27,9 @@ import zoneinfo
 import phonenumbers
 import urllib.request
 from phonenumbers import timezone as phone_timezone
+
+import invariant_plants
+import invariants
 
 ALL_DAYS = range(1, 8)
 # Country -> [(weekdays, opens, closes)], minutes of the local day. The rest is "*".
@@ -57,13 +65,12 @@ def moment(text):
 class Truth:
     """The carrier's record, by call."""
 
-    def __init__(self, path):
+    def __init__(self, paths):
+        self.events = invariants.read_truth(paths)
         self.calls = collections.OrderedDict()
-        with open(path, encoding="utf-8") as handle:
-            for line in handle:
-                event = json.loads(line)
-                if event.get("call_uuid"):
-                    self.calls.setdefault(event["call_uuid"], []).append(event)
+        for event in self.events:
+            if event.get("call_uuid"):
+                self.calls.setdefault(event["call_uuid"], []).append(event)
 
     def dials(self, leg="lead"):
         """{call uuid: (event accepted, {event name: first moment})} of outbound legs."""
@@ -329,15 +336,54 @@ def check_list(checks, database, path):
     checks.add("each row is a lead or a reject", [] if total == count else ["%d rows, %d accounted for" % (count, total)], count)
 
 
-def main(arguments):
+def self_test():
+    count = failed = 0
+    for ok, name, detail in invariant_plants.self_test():
+        count += 1
+        failed += not ok
+        print("%sok %d - %s" % ("" if ok else "not ", count, name))
+        if not ok:
+            print("# %s" % detail)
+    print("1..%d" % count)
+    return 1 if failed else 0
+
+
+def check_invariants(checks, options, truth):
+    rows = invariants.load(options.database_url)
+    if not options.plants:
+        for name, wrong, total in invariants.check(truth.events, rows):
+            checks.add(name, wrong, total)
+        return
+    for caught, name, detail in invariant_plants.plants_for(truth.events, rows):
+        checks.results.append({"name": name, "ok": caught is not False, "detail": detail})
+
+
+def read_options(arguments):
     parser = argparse.ArgumentParser()
-    parser.add_argument("--database-url", required=True)
-    parser.add_argument("--ground-truth", required=True)
+    parser.add_argument("--self-test", action="store_true")
+    parser.add_argument("--database-url")
+    parser.add_argument("--ground-truth", nargs="+")
     parser.add_argument("--leads")
     parser.add_argument("--data-dir", default=".")
     parser.add_argument("--serving", action="store_true", help="the daemon runs: fetch recordings from it too")
+    parser.add_argument("--invariants", action="store_true", help="only I1 to I9")
+    parser.add_argument("--plants", action="store_true", help="plant faults in a copy of this history")
     options = parser.parse_args(arguments)
+    if not options.self_test and not (options.database_url and options.ground_truth):
+        parser.error("--database-url and --ground-truth are needed")
+    return options
+
+
+def main(arguments):
+    options = read_options(arguments)
+    if options.self_test:
+        return self_test()
     database, truth, checks = Database(options.database_url), Truth(options.ground_truth), Checks()
+    check_invariants(checks, options, truth)
+    if options.invariants or options.plants:
+        json.dump(checks.results, sys.stdout)
+        print()
+        return 0
     logs = database.rows("SELECT id, status, direction, call_sid, answered_at, ended_at, duration, callee_number FROM call_logs")
     zones_of = {row["phone_e164"]: [row["timezone"]] for row in
                 database.rows("SELECT phone_e164, timezone FROM leads WHERE timezone IS NOT NULL")}

@@ -5,10 +5,13 @@ Order: cluster, schema, simulator, list of people, set-up file, import, daemon, 
 Everything it starts is written down in var/demo/*.pid and ended again, also after a crash of its own.
 """
 import argparse
+import csv
 import datetime
 import fcntl
+import io
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -26,6 +29,7 @@ PG = os.path.join(ROOT, "tools", "pg-private")
 BUILD = os.environ.get("DIALWRIGHT_BUILD", os.path.join(ROOT, "build", "release"))
 CAMPAIGN = "Autumn call"
 OUR_NUMBERS = ["+12025550100", "+12025550101", "+12025550102", "+12025550103"]
+INDIAN_NUMBER = "+911400000001"  # marketing calls to India must come from the series 140
 LOGIN = "dialwright_demo"  # on a server that is not ours: app_login may be in use there
 AGENTS = [("Robin", "+12025550190"), ("Alex", "+12025550191"), ("Sam", "+12025550192")]
 SOON_S = 20  # a lead that is due later than this is waiting, not in work
@@ -226,13 +230,13 @@ class Demo:
             "organization": {"slug": "northwind", "name": "Northwind", "legal_name": "Northwind Telecom Ltd",
                              "timezone": "UTC", "number_spacing_s": 1},
             "carrier": [{"name": "simulated", "lines": 60, "calls_per_second": 15, "unknown_limit": 100}],
-            "numbers": [{"phone": number} for number in OUR_NUMBERS],
+            "numbers": [{"phone": number} for number in OUR_NUMBERS + [INDIAN_NUMBER]],
             "agents": [{"name": name, "phone": number, "available": True} for name, number in AGENTS],
             "regions": countries,
             "retry_policies": [{"name": "quick", "busy": [3, 6], "no_answer": [3, 6], "voicemail": [4], "failed": [3, 6],
                                 "not_placed": [1, 3, 6, 12], "unknown": [5]}],
             "campaigns": [{
-                "name": CAMPAIGN, "numbers": OUR_NUMBERS, "callback_number": OUR_NUMBERS[0],
+                "name": CAMPAIGN, "numbers": OUR_NUMBERS + [INDIAN_NUMBER], "callback_number": OUR_NUMBERS[0],
                 "time_start": "00:00", "time_end": "24:00", "weekdays": [1, 2, 3, 4, 5, 6, 7],
                 "disclosure": "Hello, this is an AI assistant calling for Northwind. This call is recorded. "
                               "Say stop at any time and we will not call again.",
@@ -257,6 +261,18 @@ class Demo:
         self.imported = self.command("import", "--campaign", CAMPAIGN, "--consent-level", "written",
                                      "--rejects", path("rejects.csv"), path("leads.csv"))
         say("   %(rows)d rows: %(added)d leads, %(rejected)d rejected" % self.imported)
+        self.registries(people)
+
+    def registries(self, people):
+        """What a team must bring before it may dial: who still has which number, and who does not want to be called."""
+        numbers = sorted({row["phone"] for row in csv.DictReader(io.StringIO(people)) if re.fullmatch(r"\+[0-9]{8,15}", row["phone"])})
+        lists = {"reassigned": ("us-reassigned", ["%s,no" % n for n in numbers if n.startswith("+1")]),
+                 "do_not_call": ("gb-tps", ["+442079460999"]),
+                 "preferences": ("in-preferences", ["%s,," % n for n in numbers if n.startswith("+91")])}
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        for kind, (code, rows) in lists.items():
+            write(code + ".csv", "phone\n" + "".join(row + "\n" for row in rows))
+            self.command("dnc", "import", "--kind", kind, "--list", code, "--as-of", today, path(code + ".csv"))
 
     def start_daemon(self):
         say("== daemon")

@@ -184,8 +184,10 @@ void rest_call_post(struct http_request *req, void *arg)
         return;
     }
     c->counts.accepted++;
+    /* Whose call it is stands in its address: the record tells attempts apart without our database. */
     call_truth(call, "accepted", NULL,
-               fault == FAULT_COUNT ? NULL : json_pack("{s:s}", "fault", fault_kind_name(fault)));
+               json_pack("{s:s, s:s*}", "answer_url", call->answer_url, "fault",
+                         fault == FAULT_COUNT ? NULL : fault_kind_name(fault)));
     answer_fired(req, sim, call, fault);
 }
 
