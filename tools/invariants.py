@@ -399,7 +399,9 @@ def i9_forgeries_changed_nothing(w):
     wrong = []
     reports = [e for e in w.truth if e["event"] == "webhook"]
     forged = [e for e in reports if e["how"].startswith("forged")]
-    wrong += ["a forged %s was answered %d" % (e["kind"], e["status"]) for e in forged if 200 <= e["status"] < 300]
+    # The fallback apologises to whoever holds its sealed address, without a database: it can tell nobody's signature.
+    wrong += ["a forged %s was answered %d" % (e["kind"], e["status"]) for e in forged
+              if 200 <= e["status"] < 300 and e["kind"] != "fallback"]
     marks = {e["mark"] for e in forged if e.get("mark")}
     for event in w.rows["events"]:
         said = json.dumps(event["payload"])

@@ -12,9 +12,9 @@ GRANT anon, authenticated, service_role TO authenticator;
 SELECT format('host=%s port=%s dbname=%s', :'HOST', :'PORT', current_database()) AS peer \gset
 SELECT dblink_connect('app_login', :'peer' || ' user=app_login'), dblink_connect('authenticator', :'peer' || ' user=authenticator') \gset fixture_
 BEGIN;
-SELECT pg_temp.everything(92), pg_temp.everything(93) \gset fixture_
-UPDATE campaigns SET status = 'paused' WHERE organization_id IN (pg_temp.org(92), pg_temp.org(93));
-UPDATE call_queue SET status = 'failed' WHERE organization_id IN (pg_temp.org(92), pg_temp.org(93));
+SELECT pg_temp.everything(98), pg_temp.everything(99) \gset fixture_
+UPDATE campaigns SET status = 'paused' WHERE organization_id IN (pg_temp.org(98), pg_temp.org(99));
+UPDATE call_queue SET status = 'failed' WHERE organization_id IN (pg_temp.org(98), pg_temp.org(99));
 COMMIT;
 
 -- In one transaction of the peer: the settings, the role, the statement. Says a number, or the SQLSTATE.
@@ -42,20 +42,20 @@ END
 $$;
 CREATE TEMP TABLE peers (who text, login text, p_role text, claims text, ctx text);
 INSERT INTO peers VALUES
-    ('a member through the gateway', 'authenticator', 'authenticated', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(92, 9), pg_temp.org(92)), NULL),
-    ('a member who names another organization', 'authenticator', 'authenticated', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(92, 9), pg_temp.org(93)), NULL),
-    ('a member who names it in app_metadata', 'authenticator', 'authenticated', format('{"sub": "%s", "org_id": "%s", "app_metadata": {"org_id": "%s"}}', pg_temp.id(92, 9), pg_temp.org(92), pg_temp.org(93)), NULL),
+    ('a member through the gateway', 'authenticator', 'authenticated', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(98, 9), pg_temp.org(98)), NULL),
+    ('a member who names another organization', 'authenticator', 'authenticated', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(98, 9), pg_temp.org(99)), NULL),
+    ('a member who names it in app_metadata', 'authenticator', 'authenticated', format('{"sub": "%s", "org_id": "%s", "app_metadata": {"org_id": "%s"}}', pg_temp.id(98, 9), pg_temp.org(98), pg_temp.org(99)), NULL),
     ('the gateway without claims', 'authenticator', 'authenticated', NULL, NULL),
-    ('the gateway with a forged context', 'authenticator', 'authenticated', NULL, pg_temp.org(93) || '.9999999999.' || repeat('0', 64)),
-    ('the gateway as anon', 'authenticator', 'anon', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(93, 9), pg_temp.org(93)), NULL),
-    ('the gateway as itself', 'authenticator', NULL, format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(93, 9), pg_temp.org(93)), NULL),
-    ('the daemon with a context of the first', 'app_login', 'authenticated', NULL, pg_temp.ctx(pg_temp.org(92))),
-    ('the daemon with claims of the second', 'app_login', 'authenticated', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(93, 9), pg_temp.org(93)), NULL),
-    ('the daemon with a context signed by another key', 'app_login', 'authenticated', NULL, pg_temp.ctx(pg_temp.org(93), 3600, decode(repeat('43', 32), 'hex'))),
-    ('the daemon with an expired context', 'app_login', 'authenticated', NULL, pg_temp.ctx(pg_temp.org(93), -1)),
-    ('the worker without a function', 'app_login', 'app_worker', NULL, pg_temp.ctx(pg_temp.org(92))),
-    ('the daemon as anon', 'app_login', 'anon', NULL, pg_temp.ctx(pg_temp.org(92))),
-    ('the daemon as itself', 'app_login', NULL, NULL, pg_temp.ctx(pg_temp.org(92)));
+    ('the gateway with a forged context', 'authenticator', 'authenticated', NULL, pg_temp.org(99) || '.9999999999.' || repeat('0', 64)),
+    ('the gateway as anon', 'authenticator', 'anon', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(99, 9), pg_temp.org(99)), NULL),
+    ('the gateway as itself', 'authenticator', NULL, format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(99, 9), pg_temp.org(99)), NULL),
+    ('the daemon with a context of the first', 'app_login', 'authenticated', NULL, pg_temp.ctx(pg_temp.org(98))),
+    ('the daemon with claims of the second', 'app_login', 'authenticated', format('{"sub": "%s", "org_id": "%s"}', pg_temp.id(99, 9), pg_temp.org(99)), NULL),
+    ('the daemon with a context signed by another key', 'app_login', 'authenticated', NULL, pg_temp.ctx(pg_temp.org(99), 3600, decode(repeat('43', 32), 'hex'))),
+    ('the daemon with an expired context', 'app_login', 'authenticated', NULL, pg_temp.ctx(pg_temp.org(99), -1)),
+    ('the worker without a function', 'app_login', 'app_worker', NULL, pg_temp.ctx(pg_temp.org(98))),
+    ('the daemon as anon', 'app_login', 'anon', NULL, pg_temp.ctx(pg_temp.org(98))),
+    ('the daemon as itself', 'app_login', NULL, NULL, pg_temp.ctx(pg_temp.org(98)));
 CREATE TEMP TABLE doors (verb text, statement text);
 INSERT INTO doors VALUES
     ('select', 'WITH t AS (SELECT organization_id FROM %1$s) SELECT count(*) FROM t WHERE organization_id <> %3$L'),
@@ -69,7 +69,7 @@ CREATE TEMP TABLE tables AS
 SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'organization_id'
  WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN ('public'::regnamespace, 'app'::regnamespace, 'engine'::regnamespace);
 SELECT is((SELECT string_agg(concat_ws(' | ', who, name, verb, said), E'\n')
-             FROM (SELECT p.who, t.name, d.verb, pg_temp.peer(p.login, p.p_role, p.claims, p.ctx, format(d.statement, t.name, pg_temp.org(93), pg_temp.org(92))) AS said
+             FROM (SELECT p.who, t.name, d.verb, pg_temp.peer(p.login, p.p_role, p.claims, p.ctx, format(d.statement, t.name, pg_temp.org(99), pg_temp.org(98))) AS said
                      FROM peers p CROSS JOIN tables t CROSS JOIN doors d) AS x
             WHERE said IS NULL OR said NOT IN ('0', '42501')), NULL,
           format('no door is open over real connections in %s cases', (SELECT count(*) FROM peers) * (SELECT count(*) FROM tables) * (SELECT count(*) FROM doors)));
@@ -81,9 +81,9 @@ SELECT is(pg_temp.peer(l, r, NULL, NULL, 'SELECT 1'), '42501', l || ' does not b
 SELECT is(pg_temp.peer('app_login', 'service_role', NULL, NULL, 'SELECT 1'), '42501', 'the daemon does not become service_role');
 SELECT is(pg_temp.peer('authenticator', 'app_worker', NULL, NULL, 'SELECT 1'), '42501', 'the gateway does not become the worker');
 -- After a role that an injection has left by RESET ROLE.
-SELECT is(pg_temp.peer(l, NULL, NULL, pg_temp.ctx(pg_temp.org(92)), 'SELECT count(*) FROM public.leads'), '42501', l || ' after RESET ROLE holds nothing') FROM unnest('{app_login,authenticator}'::text[]) AS l;
+SELECT is(pg_temp.peer(l, NULL, NULL, pg_temp.ctx(pg_temp.org(98)), 'SELECT count(*) FROM public.leads'), '42501', l || ' after RESET ROLE holds nothing') FROM unnest('{app_login,authenticator}'::text[]) AS l;
 -- A setting for the session, as a pooler would hand it on: the daemon's own are for the transaction.
-SELECT dblink_exec('app_login', 'BEGIN'), t.v FROM dblink('app_login', format('SELECT set_config(''app.ctx'', %L, true)', pg_temp.ctx(pg_temp.org(93)))) AS t (v text) \gset fixture_
+SELECT dblink_exec('app_login', 'BEGIN'), t.v FROM dblink('app_login', format('SELECT set_config(''app.ctx'', %L, true)', pg_temp.ctx(pg_temp.org(99)))) AS t (v text) \gset fixture_
 SELECT dblink_exec('app_login', 'COMMIT') \gset fixture_
 SELECT is(pg_temp.peer('app_login', 'authenticated', NULL, NULL, 'SELECT count(*) FROM public.leads'), '0', 'nothing of a context is left behind its transaction');
 SELECT is((SELECT string_agg(t.v, ',' ORDER BY t.v) FROM dblink('app_login', 'SELECT current_setting(n) FROM unnest(''{statement_timeout,lock_timeout,idle_in_transaction_session_timeout}''::text[]) AS n') AS t (v text)), '10s,30s,5s', 'the limits of the login hold on its connections');

@@ -103,6 +103,7 @@ static bool is_e164(struct str s)
 
 static bool only_of(struct str s, const char *allowed)
 {
+    assert(s.len == 0 || s.p != NULL);
     for (size_t i = 0; i < s.len; i++) {
         if (!strchr(allowed, s.p[i]) || s.p[i] == '\0') {
             return false;

@@ -376,7 +376,7 @@ static void compare(void)
         missing += f == NULL || f->outcome != d.real[i].outcome;
         sum_us += f ? llabs(f->begin_us - d.real[i].begin_us) : 0;
     }
-    cr_log_warn("%zu calls really, %zu forecast; done %.1f h after the start, %.3f s apart; a call "
+    cr_log_info("%zu calls really, %zu forecast; done %.1f h after the start, %.3f s apart; a call "
                 "begins %.3f s apart "
                 "on average",
                 d.real_count, d.told_count, (double)took_us / 3.6e9, (double)apart_us / 1e6,
