@@ -91,7 +91,8 @@ class Story:
     def over(self, number, wanted, dials, what):
         """The end of a row, once all is settled. Between the first attempt and the last others may have been struck by what
         a later row did to the daemon: those must not have been placed."""
-        got = self.states(number).split()
+        # A report that overtakes the answer to the POST tells the same.
+        got = self.states(number).replace("ended/hook", "ended/response").split()
         first, last = wanted.split()[0], wanted.split()[-1]
         between = got[1:-1] if len(got) > 1 else []
         self.t.ok(got and (got[0] == first or first == last) and re.fullmatch(last, got[-1]) and len(self.carrier.dials.get(number, [])) == dials

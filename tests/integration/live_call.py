@@ -45,6 +45,7 @@ def before_a_daemon(t, w):
 
 def answered(t, w):
     code, answer, progress = doctor(w, ANN)
+    t.ok("steps" in answer, "the test call says its steps", answer)
     steps = [s["step"] for s in answer["steps"]]
     wanted = ["daemon", "gate", "queued", "claimed", "dialing", "ringing", "answered", "disclosed", "ended", "outcome"]
     t.same([s for s in steps if s in wanted], wanted, "each step is told, in order")
@@ -90,6 +91,7 @@ def main():
         before_a_daemon(t, w)
         daemon = w.daemon()
         daemon.ready()
+        world.until(lambda: w.number("SELECT count(*) FROM nodes") == 1, 10, "the daemon to say that it is there")
         answered(t, w)
         refused(t, w)
         not_claimed(t, w, daemon)

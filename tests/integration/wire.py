@@ -222,6 +222,10 @@ class Socket:
 
 # --- a carrier that takes every call and leaves the rest to the story -----------------------------------
 
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # a burst of calls is one of connections: Python's five would let most of them wait
+
+
 class Carrier:
     """POST Call is accepted and kept in `calls`; every list is empty. `reply` may answer instead:
     a function of the request that returns None, or (status, object)."""
@@ -258,7 +262,7 @@ class Carrier:
                 carrier.hangups.append(self.path)
                 self.answer(204, None)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = "http://127.0.0.1:%d/v1" % self.server.server_address[1]
