@@ -105,7 +105,8 @@ BEGIN
     same := (from_system, from_timeline) = (engine.system_id(), engine.timeline());
     h := engine.history_see(CASE WHEN same THEN newest END, last_at, loss_ms, at);
     INSERT INTO public.nodes AS n (id, name, version, public_url, roles, started_at, heartbeat_at)
-    VALUES (node, node_name, coalesce(dial_check_in.version, ''), dial_check_in.public_url, '{dialer}', dial_check_in.at, dial_check_in.at)
+    VALUES (node, node_name, coalesce(dial_check_in.version, ''), dial_check_in.public_url, '{dialer}', dial_check_in.at,
+            least(dial_check_in.at, clock_timestamp())) -- as in engine.heartbeat: a clock ahead would hide who else is waited for
     ON CONFLICT (id) DO UPDATE SET heartbeat_at = greatest(n.heartbeat_at, EXCLUDED.heartbeat_at);
     IF h.opened_at IS NULL THEN
         INSERT INTO public.dial_replays (system_id, timeline, node_id) VALUES (h.system_id, h.timeline, node)
@@ -261,7 +262,7 @@ AS $$
     SELECT engine.system_id(), engine.timeline(), n.id, dial_replayed.at,
            CASE WHEN n.ord = 1 THEN dial_replayed.known ELSE 0 END, CASE WHEN n.ord = 1 THEN dial_replayed.rebuilt ELSE 0 END,
            CASE WHEN n.ord = 1 THEN dial_replayed.unplaceable ELSE 0 END
-      FROM unnest(nodes) WITH ORDINALITY AS n (id, ord)
+      FROM (SELECT u.id, min(u.ord) AS ord FROM unnest(nodes) WITH ORDINALITY AS u (id, ord) GROUP BY u.id) AS n
     ON CONFLICT (system_id, timeline, node_id) DO UPDATE
        SET done_at = EXCLUDED.done_at, known = EXCLUDED.known, rebuilt = EXCLUDED.rebuilt, unplaceable = EXCLUDED.unplaceable
 $$;
@@ -356,7 +357,8 @@ DECLARE
     workers int4 := 0;
     attempts int4 := 0;
 BEGIN
-    SELECT min(at - t.heartbeat_at) INTO silent FROM public.nodes t
+    -- The caller's clock may be ahead; signs of life never are.
+    SELECT min(least(at, clock_timestamp()) - t.heartbeat_at) INTO silent FROM public.nodes t
      WHERE (t.name = name OR t.id::text = name) AND t.stopped_at IS NULL;
     IF silent IS NULL AND NOT EXISTS (SELECT FROM public.nodes t WHERE t.name = name OR t.id::text = name) THEN
         RETURN jsonb_build_object('refused', 'no node of that name or id');

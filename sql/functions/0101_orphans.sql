@@ -52,6 +52,8 @@ BEGIN
     adopted := 0;
     orphans := 0;
     fresh := 0;
+    -- Two that adopt from one list at once would make two dials of one.
+    PERFORM pg_advisory_xact_lock(hashtextextended('orphan_sweep ' || account, 0));
     FOR c IN SELECT x.* FROM jsonb_to_recordset(calls)
                  AS x (call text, request text, parent text, "from" text, "to" text, "where" text, initiated timestamptz,
                        answered timestamptz, ended timestamptz, duration_s int4, billed_s int4, cost_micros int8, cause text,
@@ -187,7 +189,8 @@ END
 $$;
 
 -- Accounts whose list is to be compared now, taken for a while; `every_ms` since the last time. The span begins where
--- the last one ended, or (restore) at `since` if that is earlier.
+-- the last one ended, or (restore) at `since` if that is earlier. A restore does not pass over what another one took:
+-- that one may have died, and its list would be missing. What failed rests for it too.
 CREATE OR REPLACE FUNCTION engine.orphan_due(every_ms int8, hold_ms int8, first_ms int8, since timestamptz, at timestamptz)
 RETURNS TABLE (organization_id uuid, account_id uuid, swept_until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
@@ -201,10 +204,12 @@ BEGIN
     WITH due AS (
         SELECT s.organization_id, s.carrier_account_id FROM public.orphan_sweeps s
          WHERE (s.finished_at IS NULL OR s.finished_at <= orphan_due.at - make_interval(secs => every_ms / 1000.0))
-           AND (s.taken_until IS NULL OR s.taken_until <= orphan_due.at)
+           AND (s.taken_until IS NULL OR s.taken_until <= orphan_due.at OR (since IS NOT NULL AND s.failed IS NULL))
+           AND EXISTS (SELECT FROM public.carrier_accounts a
+                        WHERE a.organization_id = s.organization_id AND a.id = s.carrier_account_id AND a.status <> 'retired')
          ORDER BY s.finished_at NULLS FIRST, s.organization_id, s.carrier_account_id
          LIMIT 20 FOR UPDATE SKIP LOCKED)
-    UPDATE public.orphan_sweeps s SET taken_until = orphan_due.at + make_interval(secs => hold_ms / 1000.0)
+    UPDATE public.orphan_sweeps s SET taken_until = orphan_due.at + make_interval(secs => hold_ms / 1000.0), failed = NULL
       FROM due d
      WHERE s.organization_id = d.organization_id AND s.carrier_account_id = d.carrier_account_id
     RETURNING s.organization_id, s.carrier_account_id,

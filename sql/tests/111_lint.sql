@@ -118,7 +118,7 @@ CREATE FUNCTION pg_temp.lint() RETURNS TABLE (rule text, offender text) LANGUAGE
     -- Clocks may name a row, stamp it, or be compared with another clock; what decides is told the time.
     SELECT 'no decision reads the clock', name FROM functions
      WHERE prosrc ~* '\m(now\(\)|clock_timestamp|current_timestamp|localtimestamp|current_date|statement_timestamp)' AND prorettype <> 'trigger'::regtype
-       AND proname NOT IN ('uuid7', 'context_key_set', 'context_valid', 'platform_check', 'heartbeat', 'worker_start')
+       AND proname NOT IN ('uuid7', 'context_key_set', 'context_valid', 'platform_check', 'heartbeat', 'worker_start', 'dial_check_in', 'node_dead')
     UNION ALL
     SELECT 'ours is owned by our roles', name::text FROM tables WHERE owner NOT IN ('app_owner', 'app_engine') AND name::text !~ 'migrations$'
     UNION ALL

@@ -70,7 +70,7 @@ SELECT is(pg_temp.replay(pg_temp.entry(:'lost4', 1, 1, '2026-11-17 15:00:03Z'), 
 SELECT is((SELECT attempt_number FROM call_logs WHERE id = :'lost4'), 2, 'under a number that is not taken');
 SELECT is(pg_temp.job(1, 1), 'processing count=2', 'and its job leaves the queue again');
 
-SELECT pg_temp.done('{1}', '2026-11-17 15:00:13Z') \g /dev/null
+SELECT lives_ok($$SELECT pg_temp.done('{1,7,7}', '2026-11-17 15:00:13Z')$$, 'a dead process of two segments, and of two processes that read them');
 SELECT is(pg_temp.check_in(1, '2026-11-17 15:00:20Z'), 'wait failover 1', 'the other node has not put its journal back');
 SELECT is(engine.node_dead('node-3', 'burnt', 'test', '2026-11-17 14:55:10Z') ->> 'refused' LIKE 'it gave a sign of life%', true,
           'a node that lives is not declared dead');
@@ -139,6 +139,11 @@ INSERT INTO do_not_call (organization_id, phone_e164, reason, source, added_at) 
 SELECT engine.adopt_call(:'stray', pg_temp.id(1, 206), 1, pg_temp.id(1, 1), '+16465550001', pg_temp.phone(1, 6), '2026-11-17 15:45Z') \g /dev/null
 SELECT is(pg_temp.answer(:'stray', '2026-11-17 15:45:01Z'), 'hangup dnc_internal', 'who opted out is not talked with');
 SELECT is((SELECT status FROM call_logs WHERE id = :'stray'), 'in_progress', 'but has a row');
+-- Clocks that are ahead.
+SELECT pg_temp.check_in(8, clock_timestamp() + interval '1 hour') \g /dev/null
+SELECT is((SELECT n.heartbeat_at <= clock_timestamp() FROM nodes n WHERE n.id = pg_temp.n(8)), true, 'a sign of life from the future is not believed');
+SELECT is(engine.node_dead('node-8', 'x', 'test', clock_timestamp() + interval '1 hour') ->> 'refused' LIKE 'it gave a sign of life%', true,
+          'nor a death that only the clock of who vouches for it shows');
 -- Walls.
 SELECT pg_temp.tenant(2) \g /dev/null
 SELECT pg_temp.act(2) \g /dev/null

@@ -51,6 +51,17 @@ SELECT is((SELECT swept_until FROM engine.orphan_due(3600000, 60000, 86400000, N
 SELECT app.orphan_swept(pg_temp.id(1, 1), NULL, 0, 0, 'HTTP 503', '2026-11-17 16:02Z') \g /dev/null
 SELECT is((SELECT swept_until FROM engine.orphan_due(3600000, 60000, 86400000, '2026-11-17 12:00Z', '2026-11-17 16:03Z') WHERE account_id = pg_temp.id(1, 1)), '2026-11-17 12:00Z',
           'one that failed is due again, and a restore begins at the backup''s end');
+CREATE FUNCTION pg_temp.due(since timestamptz, at timestamptz) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(*) FROM engine.orphan_due(0, 60000, 86400000, since, at) WHERE account_id = pg_temp.id(1, 1)
+$$;
+SELECT is(pg_temp.due(NULL, '2026-11-17 16:03:10Z'), 0::bigint, 'it is taken');
+SELECT is(pg_temp.due('2026-11-17 12:00Z', '2026-11-17 16:03:10Z'), 1::bigint, 'but a restore does not count on who took it: that one may be dead');
+SELECT app.orphan_swept(pg_temp.id(1, 1), NULL, 0, 0, 'HTTP 503', '2026-11-17 16:03:20Z') \g /dev/null
+SELECT is(pg_temp.due('2026-11-17 12:00Z', '2026-11-17 16:04Z'), 0::bigint, 'a list that could not be read rests, for a restore too');
+UPDATE carrier_accounts SET status = 'retired' WHERE id = pg_temp.id(1, 1) \g /dev/null
+SELECT is(pg_temp.due(NULL, '2026-11-17 16:05Z'), 0::bigint, 'an account that is retired is not asked for its list');
+UPDATE carrier_accounts SET status = 'active' WHERE id = pg_temp.id(1, 1) \g /dev/null
+SELECT is(pg_temp.due(NULL, '2026-11-17 16:05Z'), 1::bigint, 'one that is not, is');
 
 -- The operator's word. A call that rang and has no record stays unknown for ever, unless somebody knows.
 SELECT pg_temp.claim('2026-11-17 15:10Z') AS c \gset

@@ -6,6 +6,7 @@
 #include "media/recording_url.h"
 #include "store/seal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -145,6 +146,18 @@ static int fake_hangup(struct pg_tx **op, struct pg_pool *db, const struct store
     return later((struct later){.which = HANGUP, .on.hangup = on_done, .arg = arg});
 }
 
+/* Adopting is the database's business (800_history.sql); here its queue is full. */
+static int fake_adopt(struct pg_tx **op, struct pg_pool *db, const struct store_adoption *what,
+                      store_status_fn *on_done, void *arg)
+{
+    (void)op;
+    (void)db;
+    (void)what;
+    (void)on_done;
+    (void)arg;
+    return -EBUSY;
+}
+
 static int fake_media_look(struct pg_tx **op, struct pg_pool *db, const uint8_t token_hash[32],
                            int64_t at_us, store_media_token_fn *on_done, void *arg)
 {
@@ -203,6 +216,7 @@ static int fake_accounts(struct pg_tx **op, struct pg_pool *db, const struct uui
 static const struct api_store fakes = {.event = fake_event,
                                        .answer = fake_answer,
                                        .hangup = fake_hangup,
+                                       .adopt = fake_adopt,
                                        .media_look = fake_media_look,
                                        .media_token = fake_media_token,
                                        .recording_file = fake_recording_file,

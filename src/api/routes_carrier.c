@@ -353,10 +353,14 @@ static bool adopt(struct webhook *hook)
         .attempt_number = hook->identity.attempt_number,
         .from_e164 = ev->from_e164,
         .to_e164 = ev->to_e164,
-        .at_us = loop_wall_us(api->env.loop),
+        .at_us = dial_clock_wall_us(api->env.clock, api->env.loop),
     };
     hook->adopted = true;
-    return api->store->adopt(&hook->op.tx, api->env.db, &what, on_adopted, hook) == 0;
+    int err = api->store->adopt(&hook->op.tx, api->env.db, &what, on_adopted, hook);
+    if (err < 0) {
+        refused_start(hook, err); /* nothing was committed: the carrier is to say it again */
+    }
+    return true;
 }
 
 /* --- out: what was committed, and what the call shall do ---------------------------------------

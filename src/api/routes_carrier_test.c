@@ -289,6 +289,17 @@ Test(webhook, without_its_commit_nothing_is_acknowledged)
     cr_expect_eq(world_post(posts[0]), 503);
 }
 
+Test(webhook, what_cannot_be_adopted_now_is_to_be_said_again)
+{
+    w.talk = false;
+    w.reason = "no_such_call";
+    cr_expect_eq(world_post((struct post){.kind = "answer",
+                                          .body = ANSWER_BODY "&From=16465550001&To=14155550199",
+                                          .token = TOKEN}),
+                 503);
+    cr_expect_not(peer_has(&w.peer, "<Response"));
+}
+
 Test(webhook, without_the_database_nobody_is_believed_or_accused)
 {
     int64_t forged = metric_read("webhooks_total", "forged");

@@ -1,6 +1,7 @@
 /* The dialer and the reconciler against a real Postgres and a carrier on a real socket. */
 #include "dial/dialer.h"
 
+#include "dial/history.h"
 #include "dial/lock_file.h"
 #include "dial/reconcile.h"
 #include "net/net_test.h"
@@ -448,6 +449,34 @@ Test(dial, killed_backends_never_dial_twice)
                      "AND status = 'dialing'",
                      "60"));
     cr_assert_eq(w.posts, 60);
+}
+
+static void on_moved(void *arg)
+{
+    (void)arg;
+}
+
+/* A process that starts on a history that waits: reconciler and undertaker need a clock that was compared, and what
+ * they learn is what it may wait for. But it gives no sign of life there. */
+Test(dial, clocks_are_compared_before_the_history_is_open)
+{
+    struct history *history = NULL;
+    struct dial_clock clock = {.compared = false};
+    w.settings.failover_loss_s = 600;
+    w.env.clock = &clock;
+    db_test_run(&w.db, "UPDATE dial_histories SET kind = 'restore', opened_at = NULL");
+    history_open(&history, &w.env, on_moved, NULL);
+    w.env.history = history;
+    cr_assert_eq(dialer_open(&w.dialer, &w.env), 0);
+    for (int turns = 0; turns < 10000 && !clock.compared; turns++) {
+        loop_run_once(w.loop, true);
+    }
+    bool may_claim = history_may_claim(history);
+    dialer_close(&w.dialer);
+    history_close(&history);
+    db_test_run(&w.db, "UPDATE dial_histories SET kind = 'first', opened_at = now()");
+    cr_assert(clock.compared);
+    cr_assert_not(may_claim);
 }
 
 static void on_drained(void *arg)

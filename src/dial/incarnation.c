@@ -140,7 +140,7 @@ static void sign_off(void *arg)
     struct incarnation *i = arg;
     const struct dial_env *env = i->env;
     int err = store_worker_dead(&i->tx, env->db, &i->lock.worker_id, "sign_off",
-                                loop_wall_us(env->loop), on_signed_off, i);
+                                dial_clock_wall_us(env->clock, env->loop), on_signed_off, i);
     if (err < 0) {
         timer_start(&i->again, env->loop, REGISTER_MS, sign_off, i);
     }

@@ -6,7 +6,8 @@
  *
  *     DATA_DIR/journal/<moment>-<node>.journal    one process, one history of the database, about an hour
  *
- * A process holds the lock of the segment that it writes; of a segment whose lock can be taken the writer is dead.
+ * A process holds the lock of the segment that it writes, and lets go of it when it has begun the next: one that
+ * holds none is dead.
  *
  * Contract journal_append: refused => silent; accepted => on_done exactly once, later: 0 when it is on disk, negative
  *          errno when it is not; cancelled => silent (it may be written all the same, which harms nobody).
@@ -54,7 +55,7 @@ struct journal_read_entry {
 struct journal_contents {
     struct journal_read_entry *entries;
     size_t count;
-    struct uuid *dead; /* processes of other segments that are gone: we speak for them */
+    struct uuid *dead; /* other processes that are gone, each once: we speak for them */
     size_t dead_count;
     struct uuid newest; /* nil: none */
     struct journal_head newest_head;

@@ -57,6 +57,16 @@ static int sync_dir(const char *dir)
     return err;
 }
 
+/* It waits: a reader that found the new name already holds it for a moment. */
+static int lock_own(int fd)
+{
+    int err = 0;
+    do {
+        err = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+    } while (err == -EINTR);
+    return err;
+}
+
 static int begin_segment(const struct journal_write *w, struct journal_writer *out)
 {
     char node[UUID_TEXT_SIZE];
@@ -73,7 +83,7 @@ static int begin_segment(const struct journal_write *w, struct journal_writer *o
     if (next.fd < 0) {
         return -errno;
     }
-    int err = flock(next.fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+    int err = lock_own(next.fd);
     err = err < 0 ? err : write_all(next.fd, buf_str(&head));
     err = err < 0 ? err : sync_dir(next.dir);
     if (err < 0) {
@@ -153,6 +163,15 @@ static void add_entry(const struct journal_entry *entry, void *arg)
     c->entries[c->count++] = (struct journal_read_entry){.entry = *entry};
 }
 
+static size_t dead_at(const struct journal_contents *c, const struct uuid *node)
+{
+    size_t at = 0;
+    while (at < c->dead_count && !uuid_eq(&c->dead[at], node)) {
+        at++;
+    }
+    return at;
+}
+
 static void judge_segment(struct segment *s)
 {
     struct journal_reading *r = s->r;
@@ -173,7 +192,8 @@ static void judge_segment(struct segment *s)
             c->newest_head = s->head;
         }
     }
-    if (s->gone && !uuid_eq(&s->head.node_id, &r->node_id)) {
+    if (s->gone && !uuid_eq(&s->head.node_id, &r->node_id) &&
+        dead_at(c, &s->head.node_id) == c->dead_count) {
         c->dead = xrealloc(c->dead, (c->dead_count + 1) * sizeof *c->dead);
         c->dead[c->dead_count++] = s->head.node_id;
     }
@@ -189,8 +209,9 @@ static int read_segment(struct journal_reading *r, const char *path, struct segm
         return errno == ENOENT ? 0 : -errno; /* forgotten meanwhile */
     }
     *s = (struct segment){.r = r, .first = r->contents.count};
-    /* Before the reading: of a dead writer everything is there to be read. */
-    s->gone = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    /* Before the reading: of a dead writer everything is there to be read. Shared, because another reader is no
+     * sign of life. */
+    s->gone = flock(fd, LOCK_SH | LOCK_NB) == 0;
     int err = read_file(fd, &text);
     close(fd);
     if (err < 0) {
@@ -250,6 +271,30 @@ static bool take_segment(struct journal_reading *r, const char *path)
     return true;
 }
 
+/* A process lets go of a segment when it begins the next one, so it lives as long as it holds any. Asked when all
+ * have been read: what was begun meanwhile counts too. */
+static bool spare_living(struct journal_reading *r, const char *path)
+{
+    struct journal_contents *c = &r->contents;
+    struct str name = str_of(path);
+    struct uuid node;
+    size_t tail = UUID_TEXT_SIZE - 1 + sizeof SUFFIX - 1;
+    if (name.len < tail ||
+        uuid_parse(str_head(str_skip(name, name.len - tail), UUID_TEXT_SIZE - 1), &node) < 0) {
+        return true;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool held = fd >= 0 ? flock(fd, LOCK_SH | LOCK_NB) < 0 : errno != ENOENT;
+    size_t at = dead_at(c, &node);
+    if (held && at < c->dead_count) {
+        c->dead[at] = c->dead[--c->dead_count];
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return true;
+}
+
 /* The entries of one worker stand together: one look at its lock serves them all. */
 static void judge_workers(struct journal_reading *r)
 {
@@ -268,6 +313,7 @@ static void judge_workers(struct journal_reading *r)
 void journal_read_now(struct journal_reading *r)
 {
     int err = each_segment(r, take_segment);
+    err = err < 0 ? err : each_segment(r, spare_living);
     r->contents.err = r->contents.err < 0 ? r->contents.err : err;
     judge_workers(r);
 }

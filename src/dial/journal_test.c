@@ -220,6 +220,26 @@ Test(journal, a_torn_tail_is_none_and_what_follows_a_bad_line_counts)
     journal_close(&j);
 }
 
+Test(journal, a_process_lives_as_long_as_it_holds_a_segment)
+{
+    struct journal *j = begun();
+    append(j, 0, 1);
+    WAIT(written == 1);
+    head.timeline++;
+    journal_begin(j, &head);
+    append(j, 1, 2);
+    WAIT(written == 2);
+    node.b[15]++;
+    struct journal *other = begun();
+    read_all(other);
+    cr_assert_eq(seen.count, 2);
+    cr_assert_eq(seen.dead_count, 0, "it let go of a segment, and lives");
+    journal_close(&j);
+    read_all(other);
+    cr_assert_eq(seen.dead_count, 1, "dead, and named once for both of its segments");
+    journal_close(&other);
+}
+
 Test(journal, another_history_and_another_installation)
 {
     struct journal *j = begun();

@@ -252,9 +252,7 @@ static void on_listed(const struct carrier_found *found, void *arg)
     xfree(o->found);
     o->found = xcalloc(found->count + 1, sizeof *o->found);
     if (found->count > 0) {
-        if (found->count > 0) {
-            memcpy(o->found, found->sightings, found->count * sizeof *o->found);
-        }
+        memcpy(o->found, found->sightings, found->count * sizeof *o->found);
     }
     o->found_count = found->count;
     o->found_at = 0;

@@ -7,7 +7,8 @@
  * Owner   orphans_open()/orphans_close(); `env` outlives it, its accounts are closed before it.
  * Thread  the control loop.
  * Limits  one account at a time; a list in slices of the carrier's pages (carrier.h), parts of 100 calls a transaction.
- * Errors  an account whose list cannot be read is tried again at the next sweep, and counted; it stops nobody.
+ * Errors  an account whose list cannot be read is tried again at the next sweep, and counted; it stops nobody but a
+ *          restore (history.h). Accounts that are retired are not looked at.
  * Source  never-twice 2.3-12. */
 #ifndef DIAL_ORPHANS_H
 #define DIAL_ORPHANS_H
