@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #define VIRTUAL_START_US 1000000LL          /* not 0: nothing may take "no time yet" for a time */
 #define VIRTUAL_WALL_US  1767225600000000LL /* 2026-01-01, until loop_set_wall() */
@@ -412,11 +413,21 @@ uv_loop_t *loop_uv(struct loop *loop)
     return &loop->uv;
 }
 
+/* libuv tells its epoll of a new watch only when it polls: until then nothing would end our wait. The
+ * queue of them is a ring of pointers in every version, its first member the next one. */
+static bool watches_to_come(const uv_loop_t *uv)
+{
+    const void *next;
+    memcpy(&next, &uv->watcher_queue, sizeof next);
+    return next != (const void *)&uv->watcher_queue;
+}
+
 /* libuv counts in whole milliseconds: to wake before the one in which it fires would be to wake twice. */
 int64_t loop_wait_us(struct loop *loop)
 {
     if (loop->turned || loop->no_wait || !list_empty(&loop->deferred) ||
-        loop->uv.closing_handles != NULL || atomic_load(&loop->stopping)) {
+        loop->uv.closing_handles != NULL || watches_to_come(&loop->uv) ||
+        atomic_load(&loop->stopping)) {
         return 0;
     }
     if (loop->heap.count == 0) {

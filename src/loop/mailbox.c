@@ -92,6 +92,13 @@ void mailbox_free(struct mailbox **m_p)
     uv_close((uv_handle_t *)&m->wake, on_closed);
 }
 
+void mailbox_empty(struct mailbox *m)
+{
+    for (void *message = take(m); message != NULL; message = take(m)) {
+        m->deliver(message, m->arg);
+    }
+}
+
 int mailbox_post(struct mailbox *m, void *message)
 {
     assert(message != NULL);

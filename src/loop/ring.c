@@ -127,7 +127,7 @@ static void ask_sends(struct ring *r)
 {
     for (struct list *l = list_pop_front(&r->dirty); l != NULL; l = list_pop_front(&r->dirty)) {
         struct ring_sock *s = LIST_ITEM(l, struct ring_sock, dirty);
-        if (!s->sending && s->pending.len > 0) {
+        if (!s->sending && s->send_err == 0 && s->pending.len > 0) {
             struct buf sent = s->flight;
             s->flight = s->pending;
             s->pending = sent;
@@ -399,8 +399,7 @@ void ring_close(struct ring_sock **s_p, loop_fn *on_closed, void *arg)
     if (!s->sending && s->send_err == 0 && s->pending.len > 0) {
         (void)!send(s->fd, s->pending.p, s->pending.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
-    if (s->ops >
-        0) { /* the kernel holds the socket a moment longer: its peer need not wait for that */
+    if (s->ops > 0) { /* the kernel holds the socket a moment longer: its peer need not wait */
         (void)shutdown(s->fd, SHUT_RDWR);
     }
     buf_clear(&s->pending);
@@ -413,7 +412,10 @@ void ring_close(struct ring_sock **s_p, loop_fn *on_closed, void *arg)
     }
     if (s->ops == 0) {
         sock_free(s);
+        return;
     }
+    /* At once: an entry names its socket by a number, which may be another socket's in a moment. */
+    (void)io_uring_submit(&s->ring->uring);
 }
 
 static int lend_all(struct ring *r)
@@ -461,6 +463,9 @@ int ring_new(struct ring **out, struct loop *loop)
     r->loop = loop;
     list_init(&r->dirty);
     err = lend_all(r);
+    if (err == 0) { /* a filter may forbid just this: found out now, not by a loop that hangs */
+        err = io_uring_submit_and_get_events(&r->uring);
+    }
     if (err < 0) {
         io_uring_queue_exit(&r->uring);
         unlend(r);

@@ -221,6 +221,71 @@ Test(ring, the_loop_goes_on, .timeout = 20)
     close_world(&w);
 }
 
+/* A socket that is closed before the kernel heard of it: its number is another one's by then. */
+Test(ring, a_number_given_on_is_left_alone, .timeout = 20)
+{
+    WORLD(w);
+    int fds[2];
+    int next[2];
+    char got[8] = "";
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    struct ring_sock *s = ring_open(w.ring, fds[0]);
+    ring_listen(s, on_ready, &w);
+    ring_close(&s, on_closed, &w);
+    (void)close(fds[0]);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, next), 0);
+    cr_assert_eq(next[0], fds[0]);
+    cr_assert_eq(write(next[1], "theirs", 6), 6);
+    WAIT_FOR(&w, w.closed == 1);
+    cr_expect_eq(recv(next[0], got, sizeof got, MSG_DONTWAIT), 6);
+    cr_expect_str_eq(got, "theirs");
+    w.closed = 0;
+    (void)close(fds[1]);
+    (void)close(next[0]);
+    (void)close(next[1]);
+    close_world(&w);
+}
+
+/* libuv has not told its epoll yet when the wait begins. */
+struct late_watch {
+    struct loop *loop;
+    uv_poll_t poll;
+    int fds[2];
+    int readable;
+};
+
+static void on_late_readable(uv_poll_t *poll, int status, int events)
+{
+    struct late_watch *late = poll->data;
+    (void)status;
+    late->readable += (events & UV_READABLE) != 0;
+    (void)uv_poll_stop(poll);
+}
+
+static void watch_late(void *arg)
+{
+    struct late_watch *late = arg;
+    late->poll.data = late;
+    cr_assert_eq(uv_poll_init(loop_uv(late->loop), &late->poll, late->fds[0]), 0);
+    cr_assert_eq(uv_poll_start(&late->poll, UV_READABLE, on_late_readable), 0);
+    cr_assert_eq(write(late->fds[1], "x", 1), 1);
+}
+
+Test(ring, a_watch_begun_by_a_timer_ends_the_wait, .timeout = 20)
+{
+    WORLD(w);
+    struct timer t = {0};
+    struct late_watch late = {.loop = w.loop};
+    cr_assert_eq(pipe2(late.fds, O_CLOEXEC | O_NONBLOCK), 0);
+    timer_start(&t, w.loop, 5, watch_late, &late);
+    WAIT_FOR(&w, late.readable > 0);
+    uv_close((uv_handle_t *)&late.poll, NULL);
+    (void)loop_run_once(w.loop, false);
+    (void)close(late.fds[0]);
+    (void)close(late.fds[1]);
+    close_world(&w);
+}
+
 Test(ring, a_virtual_loop_has_none)
 {
     struct loop *loop = loop_new(LOOP_VIRTUAL);

@@ -5,6 +5,7 @@
 #include "base/crypto.h"
 
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
@@ -18,6 +19,7 @@
 /* A TLS server on a thread of its own, blocking, by OpenSSL alone: one connection. It answers a POST,
  * or makes a WebSocket handshake, sends BURST frames in one go and then echoes. */
 #define BURST       20
+#define TINY        600
 #define FRAME_BYTES 60000 /* frames are larger than a TLS record and than any read buffer */
 
 struct tls_server {
@@ -27,6 +29,7 @@ struct tls_server {
     uint16_t port;
     int requests;
     sem_t read_on;         /* "/hold": nothing is read before this */
+    sem_t sent;            /* "/tiny": all is under way */
     size_t expected_bytes; /* and then so many, frame headers included */
 };
 
@@ -67,6 +70,18 @@ static void read_held(struct tls_server *s, SSL *ssl)
     write_all(ssl, sum == s->expected_bytes ? "\x81\x04 all" : "\x81\x04 cut", 6);
 }
 
+/* Frames in records of their own, more than are read in one turn from what one read brought. */
+static void send_tiny(struct tls_server *s, SSL *ssl)
+{
+    char bytes[64];
+    size_t got = 0;
+    for (int i = 0; i < TINY; i++) {
+        write_all(ssl, "\x81\x04tiny", 6);
+    }
+    sem_post(&s->sent);
+    (void)SSL_read_ex(ssl, bytes, sizeof bytes, &got); /* until the client goes */
+}
+
 static void accept_ws(struct tls_server *s, SSL *ssl, const char *head)
 {
     char text[128];
@@ -87,6 +102,11 @@ static void accept_ws(struct tls_server *s, SSL *ssl, const char *head)
     if (strstr(head, "GET /hold ") != NULL) {
         write_all(ssl, out.p, out.len);
         read_held(s, ssl);
+        return;
+    }
+    if (strstr(head, "GET /tiny ") != NULL) {
+        write_all(ssl, out.p, out.len);
+        send_tiny(s, ssl);
         return;
     }
     static const uint8_t frame[] = {0x82, 126, FRAME_BYTES >> 8, FRAME_BYTES & 0xff};
@@ -162,6 +182,7 @@ static void server_start(struct tls_server *s, const char *san, bool trusted)
     X509_free(cert);
     EVP_PKEY_free(key);
     cr_assert_eq(sem_init(&s->read_on, 0, 0), 0);
+    cr_assert_eq(sem_init(&s->sent, 0, 0), 0);
     s->fd = listen_any(&s->port);
     int flags = 0;
     cr_assert_eq(ioctl(s->fd, FIONBIO, &flags), 0);
@@ -173,6 +194,7 @@ static void server_stop(struct tls_server *s)
     cr_assert_eq(pthread_join(s->thread, NULL), 0);
     SSL_CTX_free(s->ctx);
     sem_destroy(&s->read_on);
+    sem_destroy(&s->sent);
     close(s->fd);
     const char *path = getenv("SSL_CERT_FILE");
     if (path != NULL) {
@@ -298,6 +320,54 @@ Test(tls, web_socket_reads_all_that_tls_holds)
         WAIT_FOR(w.loop, w.messages == BURST + i);
     }
     cr_expect_eq(w.closes, 0);
+    close_world(&w);
+}
+
+/* The reader was late, and what waits is many records in few reads: none of them is dropped. */
+Test(tls, web_socket_reads_many_small_records)
+{
+    struct world w;
+    struct ws_dial *dial = NULL;
+    char url[80];
+    open_world(&w, "wss", "IP:127.0.0.1", true);
+    snprintf(url, sizeof url, "wss://127.0.0.1:%u/tiny", w.server.port);
+    struct ws_ask ask = {.url = url,
+                         .timeout_ms = 10000,
+                         .message_max = FRAME_BYTES,
+                         .handlers = {on_message, on_close, &w}};
+    cr_assert_eq(ws_connect(&dial, w.client, &ask, on_dialed, &w), 0);
+    WAIT_FOR(w.loop, w.dones == 1);
+    cr_assert_not_null(w.ws, "%s", w.fault.text);
+    sem_wait(&w.server.sent);
+    WAIT_FOR(w.loop, w.messages == TINY || w.closes > 0);
+    cr_expect_eq(w.messages, TINY);
+    cr_expect_eq(w.closes, 0);
+    close_world(&w);
+}
+
+/* OpenSSL's errors are the thread's: those of another connection say nothing about this one. */
+Test(tls, web_socket_outlives_the_errors_of_others)
+{
+    struct world w;
+    struct ws_dial *dial = NULL;
+    open_world(&w, "wss", "IP:127.0.0.1", true);
+    struct ws_ask ask = {.url = w.url,
+                         .timeout_ms = 10000,
+                         .message_max = FRAME_BYTES,
+                         .handlers = {on_message, on_close, &w}};
+    cr_assert_eq(ws_connect(&dial, w.client, &ask, on_dialed, &w), 0);
+    WAIT_FOR(w.loop, w.dones == 1);
+    cr_assert_not_null(w.ws, "%s", w.fault.text);
+    ERR_raise(ERR_LIB_SSL, SSL_R_CERTIFICATE_VERIFY_FAILED);
+    WAIT_FOR(w.loop, w.messages == BURST || w.closes > 0);
+    for (int i = 1; i <= 5 && w.closes == 0; i++) {
+        ERR_raise(ERR_LIB_SSL, SSL_R_CERTIFICATE_VERIFY_FAILED);
+        cr_assert_eq(ws_send_text(w.ws, STR("hello")), 0);
+        WAIT_FOR(w.loop, w.messages == BURST + i || w.closes > 0);
+    }
+    cr_expect_eq(w.messages, BURST + 5);
+    cr_expect_eq(w.closes, 0);
+    ERR_clear_error();
     close_world(&w);
 }
 

@@ -561,7 +561,9 @@ static void read_some(struct ws_conn *c)
 {
     char bytes[READ_BYTES]
         __attribute__((uninitialized)); /* 50 times a second: not worth clearing */
-    for (int i = 0; i < READS_A_TURN && reading(c); i++) {
+    /* A ring keeps nothing for later, and never has more than one of its buffers for us. */
+    bool to_the_end = c->wire.ring != NULL;
+    for (int i = 0; (to_the_end || i < READS_A_TURN) && reading(c); i++) {
         ssize_t got = c->wire.read(&c->wire, bytes, sizeof bytes);
         if (got == -EAGAIN || got == -EINTR) {
             return;

@@ -65,6 +65,8 @@ int ws_tls_take(SSL *ssl, struct ws_wire *under)
     return 0;
 }
 
+/* ERR_clear_error() comes before each call: what another connection of this thread has left in its
+ * queue, a refused certificate say, SSL_get_error() would take for an error of this one. */
 static ssize_t failed(SSL *ssl, int result, int err)
 {
     switch (SSL_get_error(ssl, result)) {
@@ -81,6 +83,7 @@ static ssize_t failed(SSL *ssl, int result, int err)
 
 ssize_t ws_tls_read(SSL *ssl, void *p, size_t size)
 {
+    ERR_clear_error();
     int got = SSL_read(ssl, p, size > INT_MAX ? INT_MAX : (int)size);
 
     return got > 0 ? got : failed(ssl, got, -ECONNRESET);
@@ -88,6 +91,7 @@ ssize_t ws_tls_read(SSL *ssl, void *p, size_t size)
 
 ssize_t ws_tls_write(SSL *ssl, const void *p, size_t size)
 {
+    ERR_clear_error();
     int done = SSL_write(ssl, p, size > INT_MAX ? INT_MAX : (int)size);
 
     return done > 0 ? done : failed(ssl, done, -EPIPE);
