@@ -95,6 +95,7 @@ struct call_desk {
     struct timer down_again;
     struct timer tick;
     bool draining;
+    bool closing;
     loop_fn *on_drained;
     void *on_drained_arg;
 };
@@ -190,6 +191,10 @@ void desk_close(struct call_desk **desk_p)
         } else {
             media_loop_close(&desk->lanes[i].media);
         }
+    }
+    desk->closing = true;
+    mailbox_empty(desk->up); /* the media sides' last words */
+    for (size_t i = 0; i < desk->lane_count && desk->lanes != NULL; i++) {
         xfree(desk->lanes[i].slots);
         xfree(desk->lanes[i].generations);
         xfree(desk->lanes[i].free_slots);
@@ -651,11 +656,28 @@ static void up_ended(struct desk_call *k)
     write_next(k); /* nothing may be waiting: then it settles */
 }
 
+/* The desk closes: what was on its way ends here, but "never call me again" still goes to disk. */
+static void up_at_close(struct desk_call *k, struct call_up *up)
+{
+    if (k == NULL || up->kind != UP_WRITE || up->write.kind != DESK_OPT_OUT) {
+        call_up_free(up);
+        return;
+    }
+    struct queued *q = xzalloc(sizeof *q);
+    q->up = up;
+    opt_out_keep(k, q);
+    list_push_back(&k->writes, &q->link);
+}
+
 static void on_up(void *message, void *arg)
 {
     struct call_desk *desk = arg;
     struct call_up *up = message;
     struct desk_call *k = resolve(desk, up);
+    if (desk->closing) {
+        up_at_close(k, up);
+        return;
+    }
     if (up->kind == UP_SOCKET_DONE) {
         http_socket_done(up->handle);
         if (k != NULL) {

@@ -2,6 +2,7 @@
 
 #include "media/media_test.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 
 static const char brief_text[] =
@@ -128,6 +129,8 @@ static void on_drained(void *arg)
     g->drained++;
 }
 
+static const struct voice *rig_voice = &voice_double;
+
 static void rig_init(struct rig *g, size_t media_loops)
 {
     memset(g, 0, sizeof *g);
@@ -137,7 +140,7 @@ static void rig_init(struct rig *g, size_t media_loops)
     buf_init(&g->committed, 1 << 20);
     g->loop = loop_new(media_loops == 0 ? LOOP_VIRTUAL : LOOP_REAL);
     g->env = (struct call_env){.carrier = &carrier_plivo,
-                               .voice = &voice_double,
+                               .voice = rig_voice,
                                .realtime_url = "ws://127.0.0.1:1",
                                .model = "m",
                                .transcribe_model = "t",
@@ -623,4 +626,55 @@ Test(call_desk, lives_on_threads_of_its_own)
     timer_stop(&patience);
     cr_expect_eq(g.settled, 40);
     rig_fini(&g);
+}
+
+/* Says it on the media thread, once. */
+static sem_t said;
+
+static void say_never_again(void *arg)
+{
+    struct voice_handlers *on = &double_voice.on;
+    (void)arg;
+    on->on_turn(VOICE_LEAD, "lead_1", "", on->arg);
+    on->on_text(VOICE_LEAD, "lead_1", STR("Stop calling me."), true, on->arg);
+    sem_post(&said);
+}
+
+static int open_and_say(struct voice_session **out, struct loop *loop, struct http_client *http,
+                        const struct voice_config *config, const struct voice_handlers *handlers)
+{
+    int err = double_open(out, loop, http, config, handlers);
+    loop_defer(loop, say_never_again, NULL);
+    return err;
+}
+
+/* Stopped by force while the wish is on its way between the threads: it goes to disk all the same. */
+Test(call_desk, an_opt_out_on_its_way_outlives_the_close)
+{
+    struct rig g;
+    struct uuid id;
+    struct voice voice = voice_double;
+    voice.open = open_and_say;
+    rig_voice = &voice;
+    cr_assert_eq(sem_init(&said, 0, 0), 0);
+    rig_init(&g, 1);
+    cr_assert_eq(prepare(&g, 1, &id), 0);
+    sem_wait(&said);
+    desk_close(&g.desk);
+    cr_expect_eq(g.committed.len, 0, "%s", buf_cstr(&g.committed));
+    while (loop_run_once(g.loop, false)) {
+    }
+    struct desk_store store = {on_write, &g};
+    struct desk_hooks hooks = {on_transfer, on_hangup, on_settled, &g};
+    cr_assert_eq(desk_open(&g.desk, g.loop, &g.env, &store, &hooks), 0);
+    struct timer patience = {0};
+    bool over = false;
+    timer_start(&patience, g.loop, 20000, on_patience, &over);
+    while (g.committed.len == 0 && !over) {
+        loop_run_once(g.loop, true);
+    }
+    timer_stop(&patience);
+    cr_expect(committed(&g, "opt_out"), "played by the next one");
+    rig_fini(&g);
+    sem_destroy(&said);
 }

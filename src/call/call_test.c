@@ -552,6 +552,51 @@ Test(call, never_again_as_last_words_counts)
     rig_fini(&g);
 }
 
+/* Whatever is wrong with how the model tells it. */
+Test(call, never_again_counts_however_it_is_told)
+{
+    static const struct {
+        const char *name;
+        int tools_before;
+        bool in_goodbye;
+        const char *tool;
+        const char *args;
+        const char *line;
+    } rows[] = {
+        {"no words", 0, false, "mark_do_not_call", "{}", "opt_out model: mark_do_not_call"},
+        {"no JSON", 0, false, "mark_do_not_call", "{\"wor", "opt_out model: mark_do_not_call"},
+        {"too many tools", LIMIT_TOOL_CALLS, false, "mark_do_not_call", "{\"words\":\"stop\"}",
+         "opt_out model: mark_do_not_call"},
+        {"in the goodbye", 0, true, "end_call", "{\"reason\":\"do_not_call\"}",
+         "opt_out model: end_call"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rig g;
+        rig_init(&g);
+        open_talk(&g);
+        for (int k = 0; k < rows[i].tools_before; k++) {
+            double_voice.on.on_response_start("r", "", double_voice.on.arg);
+            tool(&g, "n", "note_interest", "{\"level\":\"low\"}");
+            response_end("", true);
+        }
+        if (rows[i].in_goodbye) {
+            double_voice.on.on_response_start("r", "", double_voice.on.arg);
+            tool(&g, "c0", "end_call", "{\"reason\":\"completed\"}");
+            response_end("", false);
+            cr_assert_eq(call_phase(g.call), CALL_CLOSING);
+        }
+        double_voice.on.on_response_start("r", "", double_voice.on.arg);
+        tool(&g, "c1", rows[i].tool, rows[i].args);
+        response_end("", false);
+        cr_expect(went_up(&g, rows[i].line), "%s: %s", rows[i].name, buf_cstr(&g.ups));
+        answer(&g, true, "");
+        respond(&g, "item_bye", CALL_FAREWELL_TAG, "You will not be called again.", 400, false);
+        leave(&g);
+        cr_expect_eq(g.end, CALL_END_OPTED_OUT, "%s", rows[i].name);
+        rig_fini(&g);
+    }
+}
+
 Test(call, a_transfer_that_is_granted_is_announced_and_handed_over)
 {
     struct rig g;

@@ -163,6 +163,25 @@ static void ask(struct call *c, struct tool_wait *w, uint32_t no, const struct t
     }
 }
 
+/* A wish not to be called again counts however it was told: behind too many tools, in a goodbye, with
+ * arguments that are none. */
+static bool never_again(const char *name, int err, const struct tool_call *t)
+{
+    enum tool_id id;
+    bool told = tool_named(str_of(name), &id) && id == TOOL_DO_NOT_CALL;
+    return told || (err == 0 && t->id == TOOL_END_CALL && t->end == CALL_END_OPTED_OUT);
+}
+
+static void too_many(struct call *c, const char *call_id, const char *name, bool opt_out)
+{
+    if (opt_out && !c->opted_out) {
+        call_opt_out(c, "model", str_of(name), CALL_NO_TOOL);
+    }
+    struct str output =
+        opt_out ? STR("{\"ok\":true}") : STR("{\"ok\":false,\"reason\":\"too many tool calls\"}");
+    (void)!c->host->env->voice->tool_result(c->session, call_id, output, false);
+}
+
 void call_tool(struct call *c, const char *call_id, const char *name, struct str arguments)
 {
     struct tool_clock clock = {.wall_us = call_wall_us(c),
@@ -171,22 +190,25 @@ void call_tool(struct call *c, const char *call_id, const char *name, struct str
     struct tool_call t;
     char why[TOOL_WHY_SIZE] = "";
     metric_add("tool_calls_total", name, 1);
+    int err = tool_read(c->plan->tools, name, arguments, &clock, &t, why);
+    bool opt_out = never_again(name, err, &t);
     if (c->tool_count == LIMIT_TOOL_CALLS) {
-        (void)!c->host->env->voice->tool_result(
-            c->session, call_id, STR("{\"ok\":false,\"reason\":\"too many tool calls\"}"), false);
+        too_many(c, call_id, name, opt_out);
         return;
     }
-    int err = tool_read(c->plan->tools, name, arguments, &clock, &t, why);
     const struct tool_wait *before = err == 0 ? asked_before(c, t.key) : NULL;
     struct tool_wait *w = &c->tools[c->tool_count++];
     str_copy_cut(str_of(call_id), w->call_id, sizeof w->call_id);
-    if (err < 0) {
+    if (err < 0 && opt_out) {
+        ready(w, TOOL_QUIET, "{\"ok\":true}");
+        call_opt_out(c, "model", str_of(name), CALL_NO_TOOL);
+    } else if (err < 0) {
         ready_refused(w, TOOL_SPEAK, why);
     } else if (before != NULL) {
         w->id = t.id;
         ready(w, TOOL_SPEAK_UNLESS_SPOKEN,
               before->output != NULL ? before->output : "{\"ok\":true,\"note\":\"already asked\"}");
-    } else if (c->phase != CALL_TALKING && t.id != TOOL_DO_NOT_CALL) {
+    } else if (c->phase != CALL_TALKING && !opt_out) {
         ready_refused(w, TOOL_QUIET, "the call is not in a talk");
     } else {
         w->id = t.id;

@@ -87,8 +87,8 @@ int words_found_percent(struct str wanted, struct str said)
 {
     struct word_list *a = xmalloc(2 * sizeof *a);
     struct word_list *b = a + 1;
-    word_list_read(wanted, a);
-    word_list_read(said, b);
+    (void)word_list_read(wanted, a);
+    (void)word_list_read(said, b);
     int percent = a->count == 0 ? 100 : (int)(common(a, b) * 100 / a->count);
     xfree(a);
     return percent;
@@ -97,8 +97,8 @@ int words_found_percent(struct str wanted, struct str said)
 bool words_same(struct str a, struct str b)
 {
     struct word_list *x = xmalloc(2 * sizeof *x);
-    word_list_read(a, x);
-    word_list_read(b, x + 1);
+    (void)word_list_read(a, x);
+    (void)word_list_read(b, x + 1);
     bool same = x[0].len == x[1].len && memcmp(x[0].text, x[1].text, x[0].len) == 0;
     xfree(x);
     return same;

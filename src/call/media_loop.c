@@ -220,7 +220,10 @@ static void drop(struct media_loop *m)
 {
     while (!list_empty(&m->waiting)) {
         struct waiting *w = LIST_ITEM(list_pop_front(&m->waiting), struct waiting, link);
-        call_up_free(w->up);
+        bool opt_out = w->up->kind == UP_WRITE && w->up->write.kind == DESK_OPT_OUT;
+        if (!opt_out || mailbox_post(m->up, w->up) < 0) {
+            call_up_free(w->up);
+        }
         xfree(w);
     }
     xfree(m->slots);

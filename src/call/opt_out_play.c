@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "call/opt_out_spool.h"
@@ -20,13 +21,14 @@
 /*  on_look -> (pool: a dead process's file) -> on_found -> play_next -> on_played -> ... -> file_over
  *                                                             ^------- on_again <---/              */
 
-/* One file; its lock is held by fd until it is played or given up. */
+/* One file; its lock is held by fd until it is played, and, when a record of it was refused, for as
+ * long as the player lives: so it is not looked at again. */
 struct file {
+    struct list link;
     struct opt_out_play *play;
     char dir[SPOOL_PATH];
     char path[SPOOL_PATH];
-    char skip[SPOOL_PATH]; /* refused before: not looked at again by this process */
-    int fd;                /* -1: none found */
+    int fd; /* -1: none found */
     struct opt_out_record *records;
     size_t count;
     size_t at;
@@ -46,7 +48,7 @@ struct opt_out_play {
     struct loop *loop;
     struct desk_store store;
     char dir[SPOOL_PATH];
-    char skip[SPOOL_PATH];
+    struct list held; /* files with refused records */
     struct timer look;
     struct timer again;
     struct worker_op *work;
@@ -90,8 +92,7 @@ static int file_read(struct file *f)
 static bool file_take(struct file *f, const char *name)
 {
     int n = snprintf(f->path, sizeof f->path, "%s/%s", f->dir, name);
-    if (!str_ends(str_of(name), STR(SPOOL_SUFFIX)) || n < 0 || n >= (int)sizeof f->path ||
-        strcmp(f->path, f->skip) == 0) {
+    if (!str_ends(str_of(name), STR(SPOOL_SUFFIX)) || n < 0 || n >= (int)sizeof f->path) {
         return false;
     }
     f->fd = open(f->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -149,10 +150,10 @@ static void on_look(void *arg)
         return;
     }
     struct file *f = xzalloc(sizeof *f);
+    list_init(&f->link);
     f->play = p;
     f->fd = -1;
     memcpy(f->dir, p->dir, sizeof f->dir);
-    memcpy(f->skip, p->skip, sizeof f->skip);
     p->file = f;
     if (worker_start(&p->work, p->loop, look_work, on_found, file_drop, f) < 0) {
         p->file = NULL;
@@ -168,8 +169,11 @@ static void file_over(struct opt_out_play *p)
     struct file *f = GIVE(p->file);
     char aside[SPOOL_PATH + 8];
     if (f->refused > 0) {
-        memcpy(p->skip, f->path, sizeof p->skip);
-    } else if (f->torn > 0 || f->cut) {
+        list_push_back(&p->held, &f->link);
+        on_look(p);
+        return;
+    }
+    if (f->torn > 0 || f->cut) {
         metric_add("opt_out_spool_total", "torn", (int64_t)f->torn);
         (void)snprintf(aside, sizeof aside, "%s.torn", f->path);
         log_error("opt_out.torn", LOG_STR("file", aside), LOG_I64("lines", f->torn),
@@ -178,11 +182,8 @@ static void file_over(struct opt_out_play *p)
     } else {
         (void)unlink(f->path);
     }
-    bool more = f->refused == 0;
     file_drop(f);
-    if (more) {
-        on_look(p); /* there may be another one */
-    }
+    on_look(p); /* there may be another one */
 }
 
 static void on_again(void *arg)
@@ -253,6 +254,7 @@ void play_open(struct opt_out_play **out, struct loop *loop, const char *data_di
                const struct desk_store *store)
 {
     struct opt_out_play *p = xzalloc(sizeof *p);
+    list_init(&p->held);
     p->loop = loop;
     p->store = *store;
     (void)snprintf(p->dir, sizeof p->dir, "%s/" SPOOL_DIR, data_dir);
@@ -276,6 +278,9 @@ void play_close(struct opt_out_play **play)
         worker_cancel(&p->work); /* drops the file */
     } else if (p->file != NULL) {
         file_drop(p->file);
+    }
+    while (!list_empty(&p->held)) {
+        file_drop(LIST_ITEM(list_pop_front(&p->held), struct file, link));
     }
     xfree(p);
 }

@@ -390,6 +390,41 @@ Test(opt_out_spool, what_the_database_refuses_keeps_its_file_and_stops_no_other)
     rig_fini(&g);
 }
 
+/* However many are refused, and in whatever order the directory names them. */
+Test(opt_out_spool, refused_files_keep_no_other_from_being_played)
+{
+    struct rig g;
+    rig_init(&g);
+    struct opt_out_record r[2] = {a_record(1), a_record(2)};
+    OWNED(buf_fini) struct buf refused;
+    OWNED(buf_fini) struct buf good;
+    buf_init(&refused, 65536);
+    buf_init(&good, 65536);
+    add(&refused, &r[0]);
+    add(&good, &r[1]);
+    for (int i = 0; i < 5; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "dead%d" SPOOL_SUFFIX, i);
+        leave_behind(&g, name, buf_str(&refused));
+    }
+    int64_t before = metric_read("opt_out_spool_total", "refused");
+    g.fault = FAULT_REFUSED;
+    rig_play(&g);
+    loop_advance(g.loop, 10 * PLAY_LOOK_MS * US_PER_MS);
+    settle(&g);
+    cr_expect_eq(metric_read("opt_out_spool_total", "refused") - before, 5, "each once");
+    g.fault = FAULT_NONE;
+    leave_behind(&g, "other" SPOOL_SUFFIX, buf_str(&good));
+    loop_advance(g.loop, 2 * PLAY_LOOK_MS * US_PER_MS);
+    settle(&g);
+    cr_expect_eq(g.stored_count, 1);
+    cr_expect(same(&g.stored[0], &r[1]));
+    play_close(&g.play);
+    rig_play(&g);
+    cr_expect_eq(g.stored_count, 6, "a new process asks again");
+    rig_fini(&g);
+}
+
 Test(opt_out_spool, a_torn_file_is_played_and_put_aside)
 {
     struct rig g;

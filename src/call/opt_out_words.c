@@ -274,13 +274,20 @@ static bool opt_out_at(const struct word_list *w, size_t i)
     return false;
 }
 
+/* Who talks on beyond the list's size is read in pieces that overlap by more than a pattern. */
+#define AGAIN_BYTES 300
+#define PIECES_MAX  8 /* some ten minutes without a breath; a piece costs milliseconds at worst */
+
 bool words_opt_out(struct str text)
 {
     struct word_list *w = xmalloc(sizeof *w);
-    word_list_read(text, w);
     bool found = false;
-    for (size_t i = 0; i < w->count && !found; i++) {
-        found = opt_out_at(w, i);
+    for (int piece = 0; piece < PIECES_MAX && text.len > 0 && !found; piece++) {
+        size_t read = word_list_read(text, w);
+        for (size_t i = 0; i < w->count && !found; i++) {
+            found = opt_out_at(w, i);
+        }
+        text = str_skip(text, read == text.len ? read : read - AGAIN_BYTES);
     }
     xfree(w);
     return found;

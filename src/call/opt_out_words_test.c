@@ -1,5 +1,7 @@
 #include "call/opt_out_words.h"
 
+#include "base/buf.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -261,6 +263,20 @@ Test(opt_out_words, other_wishes_are_not_opt_outs)
         cr_expect_not(words_opt_out(str_of(other_wishes[i])), "false alarm: '%s'", other_wishes[i]);
     }
     cr_assert_geq(COUNT_OF(other_wishes), 90);
+}
+
+/* Four hundred words before, at every place around the ends of the pieces that are read at once. */
+Test(opt_out_words, who_talks_for_minutes_is_heard_to_the_end)
+{
+    for (size_t before = 380; before < 1200; before++) {
+        OWNED(buf_fini) struct buf text;
+        buf_init(&text, 65536);
+        for (size_t i = 0; i < before; i++) {
+            (void)buf_add_cstr(&text, i % 7 == 0 ? "और " : "well ");
+        }
+        (void)buf_add_cstr(&text, "please stop calling me and so on and on");
+        cr_expect(words_opt_out(buf_str(&text)), "behind %zu words", before);
+    }
 }
 
 Test(opt_out_words, long_texts_are_bounded)

@@ -65,13 +65,14 @@ static size_t take(struct word_list *w, const char *p, size_t left)
     return 1;
 }
 
-void word_list_read(struct str s, struct word_list *w)
+size_t word_list_read(struct str s, struct word_list *w)
 {
+    size_t i = 0;
     w->len = 0;
     w->count = 0;
     bool in_word = false;
     bool broken = false;
-    for (size_t i = 0; i < s.len && w->len + 5 < WORD_TEXT_MAX;) {
+    while (i < s.len && w->len + 5 < WORD_TEXT_MAX) {
         size_t mark = wide_mark(s.p + i, s.len - i);
         if (mark > 0 || !word_char(s.p[i])) {
             broken = broken || breaks(s.p[i]);
@@ -88,6 +89,7 @@ void word_list_read(struct str s, struct word_list *w)
     }
     w->start[w->count] = w->len + (w->count > 0 ? 1 : 0);
     w->text[w->len] = '\0';
+    return i;
 }
 
 struct str word_at(const struct word_list *w, size_t i)

@@ -5,7 +5,8 @@
  *
  * Owner   a plain value, large: keep it on the heap.
  * Thread  any.
- * Limits  WORD_LIST_MAX words, WORD_TEXT_MAX bytes; what does not fit is left out. */
+ * Limits  WORD_LIST_MAX words, WORD_TEXT_MAX bytes; what does not fit is left out, and
+ *         word_list_read() says how much of the text was read. */
 #ifndef CALL_WORD_LIST_H
 #define CALL_WORD_LIST_H
 
@@ -22,7 +23,7 @@ struct word_list {
     size_t count;
 };
 
-void word_list_read(struct str s, struct word_list *out);
+size_t word_list_read(struct str s, struct word_list *out);
 struct str word_at(const struct word_list *w, size_t i);
 
 #endif
