@@ -185,7 +185,7 @@ BEGIN
                 END IF;
                 EXIT WHEN open;
             END LOOP;
-            IF NOT open THEN
+            IF open IS NOT TRUE THEN
                 RETURN false;
             END IF;
         END LOOP;
@@ -260,21 +260,30 @@ END
 $$;
 
 -- The zones to judge a lead by: the known one, else all candidates of its number, else the campaign's; beside them
--- those of a stated address or residence elsewhere.
+-- those of a stated address or residence elsewhere: of the part of the country or, where that is not on file, of all of
+-- it. None when nobody knows where their clocks stand.
 CREATE OR REPLACE FUNCTION app.lead_zones(l public.leads, campaign_zone text) RETURNS text[]
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     found text[];
+    stated text;
+    more text[];
 BEGIN
     IF l.timezone IS NOT NULL THEN
         RETURN ARRAY[l.timezone];
     END IF;
     found := CASE WHEN cardinality(l.zones) > 0 THEN l.zones WHEN campaign_zone IS NOT NULL THEN ARRAY[campaign_zone] ELSE '{}' END;
     IF cardinality(found) > 0 AND (l.address_region IS NOT NULL OR l.residence_region IS NOT NULL) THEN
-        found := found || ARRAY(SELECT DISTINCT z FROM public.jurisdiction_zones j, unnest(j.zones) AS z
-                                 WHERE j.jurisdiction IN (l.address_region, l.residence_region) AND z <> ALL (found)
-                                   AND j.jurisdiction <> l.region ORDER BY z);
+        FOREACH stated IN ARRAY ARRAY[l.address_region, l.residence_region] LOOP
+            CONTINUE WHEN stated IS NULL OR stated = l.region;
+            more := (SELECT j.zones FROM public.jurisdiction_zones j WHERE j.jurisdiction IN (stated, left(stated, 2))
+                      ORDER BY length(j.jurisdiction) DESC LIMIT 1);
+            IF more IS NULL THEN
+                RETURN '{}';
+            END IF;
+            found := found || ARRAY(SELECT z FROM unnest(more) AS z WHERE z <> ALL (found));
+        END LOOP;
     END IF;
     RETURN found;
 END

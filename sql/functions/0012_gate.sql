@@ -9,11 +9,11 @@ AS $$
     SELECT row(reason, next_change_at, evidence)::app.verdict
 $$;
 
--- Names of a business are compared by their letters and digits.
+-- Names of a business are compared by their letters and digits; one without any is no name.
 CREATE OR REPLACE FUNCTION app.same_seller(a text, b text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT regexp_replace(lower(a), '[^[:alnum:]]', '', 'g') = regexp_replace(lower(b), '[^[:alnum:]]', '', 'g')
+    SELECT a = b OR nullif(regexp_replace(lower(a), '[^[:alnum:]]', '', 'g'), '') = regexp_replace(lower(b), '[^[:alnum:]]', '', 'g')
 $$;
 
 -- Minor units to millionths of the currency.

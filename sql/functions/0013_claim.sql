@@ -242,10 +242,13 @@ DECLARE
     page int4 := p_want;
     more boolean := true;
     i int4;
+    o public.organizations;
+    step app.gate_step;
     v app.verdict;
 BEGIN
     picks := '{}';
     seen := 0;
+    SELECT * INTO o FROM public.organizations t WHERE t.id = c.organization_id;
     SELECT * INTO lines, accounts, rooms FROM engine.claim_lines(c, p_at);
     more := cardinality(lines) > 0 AND engine.wake(c.organization_id, c.id, p_at, p_want + 200) IS NOT NULL;
     WHILE more AND seen < p_most LOOP
@@ -276,7 +279,16 @@ BEGIN
                OR NOT pg_try_advisory_xact_lock(app.number_lock(c.organization_id, (r.lead).phone_e164)) THEN
                 v := app.verdict('duplicate', p_at + interval '5 seconds');
             ELSE
-                v := app.gate(c.organization_id, c.id, (r.lead).id, lines[i].phone, p_at, NULL, true, law);
+                -- Lines, calls per second and budget were counted under the lock; the trigger counts them again.
+                step := (app.gate_steps(c, o, r.lead, lines[i].phone, p_at, NULL, 1, 18, false, law))[1];
+                v := app.verdict(step.reason, step.next_change_at, step.evidence);
+            END IF;
+            -- A line of the series may be busy, or with an account that another session holds.
+            IF v.reason = 'caller_series' AND EXISTS (
+                    SELECT FROM public.campaign_numbers m
+                      JOIN public.phone_numbers p ON p.organization_id = m.organization_id AND p.id = m.phone_number_id AND p.status = 'active'
+                     WHERE m.organization_id = c.organization_id AND m.campaign_id = c.id AND app.series_ok(law, p.phone_e164)) THEN
+                v := app.verdict('no_line', p_at + interval '10 seconds');
             END IF;
             IF v.reason IS NULL THEN
                 picks := picks || row(r.id, (r.lead).id, app.uuid7(), r.attempt_number + 1, lines[i].account, lines[i].phone,
@@ -292,7 +304,8 @@ BEGIN
             -- A paused number of ours or theirs is looked at again in a minute.
             backs := backs || row(r.id, v.reason, CASE v.reason WHEN 'dial_paused' THEN p_at + interval '1 minute'
                                                    ELSE v.next_change_at END)::engine.put_back;
-            IF v.reason IN ('outside_window', 'dates', 'holiday') AND v.next_change_at IS NOT NULL THEN
+            -- Bands that one person chose say nothing of others.
+            IF v.reason IN ('outside_window', 'dates', 'holiday') AND v.next_change_at IS NOT NULL AND law.preference_days IS NULL THEN
                 closed := closed || jsonb_build_object(place, jsonb_build_array(v.reason, v.next_change_at));
             END IF;
         END LOOP;

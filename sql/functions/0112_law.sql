@@ -9,6 +9,7 @@ LANGUAGE plpgsql IMMUTABLE
 AS $$
 DECLARE
     span jsonb;
+    asked jsonb;
     kind text := jsonb_typeof(p_value);
     want text := CASE WHEN p_rule IN ('prefixes', 'notice') THEN 'array' ELSE 'object' END;
     numbers text[] := CASE p_rule WHEN 'frequency' THEN '{24h,7d,30d}' WHEN 'reassigned' THEN '{max_age_days}'
@@ -23,8 +24,8 @@ BEGIN
         RETURN 'no spans';
     END IF;
     FOR span IN SELECT e FROM jsonb_array_elements(CASE p_rule WHEN 'hours' THEN p_value -> 'spans' ELSE '[]' END) AS e LOOP
-        IF jsonb_typeof(span -> 'days') IS DISTINCT FROM 'array' OR span ->> 'from' !~ '^([01]\d|2[0-4]):[0-5]\d$'
-           OR coalesce(span ->> 'to', '') !~ '^([01]\d|2[0-4]):[0-5]\d$' OR span ->> 'from' IS NULL THEN
+        IF jsonb_typeof(span -> 'days') IS DISTINCT FROM 'array' OR coalesce(span ->> 'from', '') !~ '^(([01]\d|2[0-3]):[0-5]\d|24:00)$'
+           OR coalesce(span ->> 'to', '') !~ '^(([01]\d|2[0-3]):[0-5]\d|24:00)$' THEN
             RETURN 'a span without days, from or to';
         END IF;
     END LOOP;
@@ -33,9 +34,17 @@ BEGIN
     ELSIF p_rule = 'lists' AND jsonb_typeof(p_value -> 'lists') IS DISTINCT FROM 'array' THEN
         RETURN 'no lists';
     END IF;
+    FOR asked IN SELECT e FROM jsonb_array_elements(CASE p_rule WHEN 'lists' THEN p_value -> 'lists' ELSE '[]' END) AS e LOOP
+        IF asked ->> 'list' IS NULL OR coalesce(asked ->> 'max_age_days', '') !~ '^[0-9]{1,6}$' THEN
+            RETURN 'a list without its name or max_age_days';
+        END IF;
+    END LOOP;
     FOREACH name IN ARRAY numbers LOOP
         IF p_value ? name AND jsonb_typeof(p_value -> name) <> 'number' THEN
             RETURN name || ' is no number';
+        ELSIF name <> 'share' AND p_value ->> name !~ (CASE p_rule WHEN 'frequency' THEN '^[1-9][0-9]{0,5}$' ELSE '^[0-9]{1,6}$' END) THEN
+            -- A cap of none would be no cap; who must not be dialed at all is a refusal or a pause.
+            RETURN name || ' is no whole number' || CASE p_rule WHEN 'frequency' THEN ' of at least 1' ELSE '' END;
         ELSIF NOT p_value ? name AND p_rule NOT IN ('frequency', 'holds') THEN
             RETURN 'no ' || name;
         END IF;
@@ -55,7 +64,9 @@ BEGIN
                                                  IS DISTINCT FROM (OLD.id, OLD.jurisdiction, OLD.rule, OLD.value, OLD.valid_from)) THEN
         RAISE EXCEPTION 'a rule is closed (valid_to), not changed' USING ERRCODE = 'DW006';
     END IF;
-    lacks := app.rule_lacks(NEW.rule, NEW.value);
+    IF TG_OP = 'INSERT' THEN
+        lacks := app.rule_lacks(NEW.rule, NEW.value);
+    END IF;
     IF lacks IS NOT NULL THEN
         RAISE EXCEPTION 'rule %: %', NEW.rule, lacks USING ERRCODE = '23514';
     END IF;
@@ -137,45 +148,88 @@ CREATE OR REPLACE FUNCTION app.law_merge(p_organization uuid, p_places text[], p
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    found record;
+    r record;
+    of_sector text;
+    any_abandon_days int4;
+    any_short_days int4;
+    number int4;
 BEGIN
-    SELECT row(p_places, NULL, bit_xor(uuid_hash_extended(r.id, 0)),
-           coalesce(jsonb_agg(app.country_spans(r.value, r.jurisdiction)) FILTER (WHERE r.rule = 'hours'), '[]'),
-           coalesce(max(app.consent_rank(r.value -> 'levels' ->> p_purpose)) FILTER (WHERE r.rule = 'consent'), 0),
-           coalesce(bool_or((r.value ->> 'per_seller')::boolean AND r.value -> 'levels' ? p_purpose) FILTER (WHERE r.rule = 'consent'), false),
-           min((r.value ->> '24h')::int4) FILTER (WHERE r.rule = 'frequency'),
-           min((r.value ->> '7d')::int4) FILTER (WHERE r.rule = 'frequency'),
-           min((r.value ->> '30d')::int4) FILTER (WHERE r.rule = 'frequency'),
-           ' ' || string_agg(translate(r.value::text, '[]",', '    '), ' ') FILTER (WHERE r.rule = 'prefixes') || ' ',
-           array_agg(r.jurisdiction) FILTER (WHERE r.rule = 'areas'),
-           array_agg(r.jurisdiction) FILTER (WHERE r.rule = 'notice' AND r.value ? p_purpose),
-           jsonb_agg(r.value -> 'lists') FILTER (WHERE r.rule = 'lists'),
-           min((r.value ->> 'max_age_days')::int4) FILTER (WHERE r.rule = 'reassigned'),
-           jsonb_agg(r.value -> p_purpose) FILTER (WHERE r.rule = 'caller_series' AND r.value ? p_purpose),
-           min((r.value ->> 'max_age_days')::int4) FILTER (WHERE r.rule = 'preferences'),
-           make_interval(hours => max((r.value ->> 'abandon_h')::int4) FILTER (WHERE r.rule = 'holds')),
-           make_interval(hours => 24 * max((r.value ->> 'refusal_d')::int4) FILTER (WHERE r.rule = 'holds')),
-           make_interval(hours => 24 * max((r.value ->> 'conversation_d')::int4) FILTER (WHERE r.rule = 'holds')),
-           min((r.value ->> 'share')::float8) FILTER (WHERE r.rule = 'abandon'),
-           min((r.value ->> 'min_answers')::int4) FILTER (WHERE r.rule = 'abandon'),
-           max((r.value ->> 'days')::int4) FILTER (WHERE r.rule = 'abandon'),
-           min((r.value ->> 'share')::float8) FILTER (WHERE r.rule = 'short_calls'),
-           min((r.value ->> 'min_answers')::int4) FILTER (WHERE r.rule = 'short_calls'),
-           max((r.value ->> 'days')::int4) FILTER (WHERE r.rule = 'short_calls'))::app.law AS law,
-           coalesce(array_agg(r.jurisdiction) FILTER (WHERE r.rule = 'hours' AND NOT r.own), '{}') AS covered
-      INTO found
-      FROM (SELECT x.id, x.jurisdiction, x.rule, x.value, false AS own FROM public.compliance_rules x
-             WHERE x.jurisdiction = ANY (p_places) AND x.valid_from <= p_today AND p_today < x.valid_to
-            UNION ALL
-            SELECT x.id, x.jurisdiction, x.rule, x.value, true FROM public.organization_rules x
-             WHERE x.organization_id = p_organization AND x.jurisdiction = ANY (p_places)
-               AND x.valid_from <= p_today AND p_today < x.valid_to) AS r
-     WHERE (NOT r.value ? 'purposes' OR r.value -> 'purposes' ? p_purpose)
-       AND (NOT r.value ? 'voices' OR r.value -> 'voices' ? p_voice)
-       AND (NOT r.value ? 'sectors'
-            OR r.value -> 'sectors' ? (SELECT o.sector FROM public.organizations o WHERE o.id = p_organization));
-    law := found.law;
-    covered := found.covered;
+    law.places := p_places;
+    law.hours := '[]';
+    law.consent := 0;
+    law.per_seller := false;
+    covered := '{}';
+    -- Row by row: one statement with an aggregate for each column is set up for longer than it runs. least and greatest
+    -- pass over NULL, as min and max do.
+    FOR r IN SELECT x.id, x.jurisdiction, x.rule, x.value, false AS own FROM public.compliance_rules x
+              WHERE x.jurisdiction = ANY (p_places) AND x.valid_from <= p_today AND p_today < x.valid_to
+             UNION ALL
+             SELECT x.id, x.jurisdiction, x.rule, x.value, true FROM public.organization_rules x
+              WHERE x.organization_id = p_organization AND x.jurisdiction = ANY (p_places)
+                AND x.valid_from <= p_today AND p_today < x.valid_to LOOP
+        CONTINUE WHEN (r.value ? 'purposes' AND (r.value -> 'purposes' ? p_purpose) IS NOT TRUE)
+                   OR (r.value ? 'voices' AND (r.value -> 'voices' ? p_voice) IS NOT TRUE);
+        IF r.value ? 'sectors' THEN
+            of_sector := (SELECT o.sector FROM public.organizations o WHERE o.id = p_organization);
+            CONTINUE WHEN (r.value -> 'sectors' ? of_sector) IS NOT TRUE;
+        END IF;
+        law.version := coalesce(law.version, 0) # uuid_hash_extended(r.id, 0);
+        CASE r.rule
+        WHEN 'hours' THEN
+            law.hours := law.hours || jsonb_build_array(app.country_spans(r.value, r.jurisdiction));
+            IF NOT r.own THEN
+                covered := covered || r.jurisdiction::text;
+            END IF;
+        WHEN 'frequency' THEN
+            law.cap_24h := least(law.cap_24h, (r.value ->> '24h')::int4);
+            law.cap_7d := least(law.cap_7d, (r.value ->> '7d')::int4);
+            law.cap_30d := least(law.cap_30d, (r.value ->> '30d')::int4);
+        WHEN 'prefixes' THEN
+            law.prefixes := coalesce(law.prefixes, ' ') || translate(r.value::text, '[]",', '    ') || ' ';
+        WHEN 'consent' THEN
+            law.consent := greatest(law.consent, app.consent_rank(r.value -> 'levels' ->> p_purpose));
+            law.per_seller := law.per_seller
+                OR coalesce((r.value ->> 'per_seller')::boolean AND r.value -> 'levels' ? p_purpose, false);
+        WHEN 'lists' THEN
+            law.lists := coalesce(law.lists, '[]') || jsonb_build_array(r.value -> 'lists');
+        WHEN 'reassigned' THEN
+            law.reassigned_days := least(law.reassigned_days, (r.value ->> 'max_age_days')::int4);
+        WHEN 'areas' THEN
+            law.areas := coalesce(law.areas, '{}') || r.jurisdiction::text;
+        WHEN 'abandon', 'short_calls' THEN
+            -- The law's days: a tenant's longer span could water down a bad week.
+            number := (r.value ->> 'days')::int4;
+            IF r.rule = 'abandon' THEN
+                law.abandon_share := least(law.abandon_share, (r.value ->> 'share')::float8);
+                law.abandon_min := least(law.abandon_min, (r.value ->> 'min_answers')::int4);
+                law.abandon_days := CASE WHEN r.own THEN law.abandon_days ELSE greatest(law.abandon_days, number) END;
+                any_abandon_days := greatest(any_abandon_days, number);
+            ELSE
+                law.short_share := least(law.short_share, (r.value ->> 'share')::float8);
+                law.short_min := least(law.short_min, (r.value ->> 'min_answers')::int4);
+                law.short_days := CASE WHEN r.own THEN law.short_days ELSE greatest(law.short_days, number) END;
+                any_short_days := greatest(any_short_days, number);
+            END IF;
+        WHEN 'holds' THEN
+            law.abandon_hold := greatest(law.abandon_hold, make_interval(hours => (r.value ->> 'abandon_h')::int4));
+            law.refusal_hold := greatest(law.refusal_hold, make_interval(hours => 24 * (r.value ->> 'refusal_d')::int4));
+            law.conversation_hold := greatest(law.conversation_hold, make_interval(hours => 24 * (r.value ->> 'conversation_d')::int4));
+        WHEN 'notice' THEN
+            IF r.value ? p_purpose THEN
+                law.notice := coalesce(law.notice, '{}') || r.jurisdiction::text;
+            END IF;
+        WHEN 'caller_series' THEN
+            IF r.value ? p_purpose THEN
+                law.series := coalesce(law.series, '[]') || jsonb_build_array(r.value -> p_purpose);
+            END IF;
+        WHEN 'preferences' THEN
+            law.preference_days := least(law.preference_days, (r.value ->> 'max_age_days')::int4);
+        ELSE
+            NULL;
+        END CASE;
+    END LOOP;
+    law.abandon_days := coalesce(law.abandon_days, any_abandon_days);
+    law.short_days := coalesce(law.short_days, any_short_days);
 END
 $$;
 

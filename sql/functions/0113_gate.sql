@@ -93,7 +93,7 @@ CREATE OR REPLACE FUNCTION app.check_prefix(p_phone text, law app.law) RETURNS a
 LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
-    FOR n IN 2..least(12, length(p_phone)) LOOP
+    FOR n IN 2..length(p_phone) LOOP
         IF strpos(law.prefixes, ' ' || left(p_phone, n) || ' ') > 0 THEN
             RETURN app.verdict('prohibited_prefix', NULL, jsonb_build_object('prefix', left(p_phone, n)));
         END IF;
@@ -153,7 +153,7 @@ END
 $$;
 
 -- Imported lists: those that the law asks for must be there and young enough, and no list in force may hold the number
--- (US-9, UK-2; emergency lines, US-13). `asked` may exempt who permitted the calls.
+-- (US-9, UK-2; emergency lines, US-13). `asked` may exempt who permitted the calls; where two rules ask for one list, both must.
 CREATE OR REPLACE FUNCTION app.check_lists(c public.campaigns, p_phone text, held app.held, law app.law, p_at timestamptz)
 RETURNS app.verdict
 LANGUAGE plpgsql STABLE
@@ -162,6 +162,7 @@ DECLARE
     hit record;
     asked jsonb;
     exempt text[] := '{}';
+    bound text[] := '{}';
     versions jsonb := '{}';
 BEGIN
     FOR asked IN SELECT e FROM jsonb_array_elements(law.lists) AS rule, jsonb_array_elements(rule) AS e LOOP
@@ -169,6 +170,7 @@ BEGIN
             exempt := exempt || (asked ->> 'list');
             CONTINUE;
         END IF;
+        bound := bound || (asked ->> 'list');
         SELECT d.id, d.as_of INTO hit FROM public.dnc_lists d
          WHERE d.organization_id = c.organization_id AND d.code = asked ->> 'list' AND d.active_from <= p_at
            AND (d.active_until IS NULL OR d.active_until > p_at)
@@ -184,7 +186,7 @@ BEGIN
       JOIN public.dnc_lists d ON d.organization_id = n.organization_id AND d.id = n.list_id
      WHERE n.organization_id = c.organization_id AND n.phone_e164 = p_phone AND d.active_from <= p_at
        AND (d.active_until IS NULL OR d.active_until > p_at) AND (d.purposes IS NULL OR c.purpose = ANY (d.purposes))
-       AND (d.kind = 'prohibited' OR d.code <> ALL (exempt))
+       AND (d.kind = 'prohibited' OR d.code <> ALL (exempt) OR d.code = ANY (bound))
      ORDER BY d.kind = 'prohibited' DESC LIMIT 1;
     IF FOUND THEN
         RETURN app.verdict(CASE hit.kind WHEN 'prohibited' THEN 'prohibited_prefix' ELSE 'dnc_list' END, NULL,
@@ -417,30 +419,37 @@ BEGIN
 END
 $$;
 
--- US-7 and the carrier's surcharge: too many of a campaign's answered calls had nobody there, or ended at once. Counted by
--- days (UTC), deltas that are not yet folded in included.
-CREATE OR REPLACE FUNCTION app.check_guard(c public.campaigns, p_kind text, p_share float8, p_min int4, p_days int4, p_at timestamptz)
-RETURNS app.verdict
+-- What the guards look at, by days (UTC), deltas that are not yet folded in included: {live answers, abandoned, answers, short
+-- calls}, NULL where nothing was counted.
+CREATE OR REPLACE FUNCTION app.guard_figures(c public.campaigns, law app.law, p_at timestamptz) RETURNS int8[]
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     today date := (p_at AT TIME ZONE 'UTC')::date;
-    calls int8;
-    bad int8;
+    since date := today - greatest(law.abandon_days, law.short_days);
 BEGIN
-    IF p_share IS NULL THEN
-        RETURN NULL;
-    END IF;
-    SELECT sum(CASE p_kind WHEN 'abandon' THEN d.live_answers ELSE d.answers END),
-           sum(CASE p_kind WHEN 'abandon' THEN d.abandoned ELSE d.short_calls END) INTO calls, bad
-      FROM (SELECT x.live_answers, x.abandoned, x.answers, x.short_calls FROM public.campaign_days x
-             WHERE x.organization_id = c.organization_id AND x.campaign_id = c.id AND x.day > today - p_days AND x.day <= today
-            UNION ALL
-            SELECT x.live_answers, x.abandoned, x.answers, x.short_calls FROM public.campaign_deltas x
-             WHERE x.organization_id = c.organization_id AND x.campaign_id = c.id AND x.day > today - p_days AND x.day <= today) AS d;
+    RETURN (SELECT ARRAY[sum(d.live_answers) FILTER (WHERE d.day > today - law.abandon_days),
+                         sum(d.abandoned) FILTER (WHERE d.day > today - law.abandon_days),
+                         sum(d.answers) FILTER (WHERE d.day > today - law.short_days),
+                         sum(d.short_calls) FILTER (WHERE d.day > today - law.short_days)]
+              FROM (SELECT x.day, x.live_answers, x.abandoned, x.answers, x.short_calls FROM public.campaign_days x
+                     WHERE x.organization_id = c.organization_id AND x.campaign_id = c.id AND x.day >= since AND x.day <= today
+                    UNION ALL
+                    SELECT x.day, x.live_answers, x.abandoned, x.answers, x.short_calls FROM public.campaign_deltas x
+                     WHERE x.organization_id = c.organization_id AND x.campaign_id = c.id AND x.day >= since AND x.day <= today) AS d);
+END
+$$;
+
+-- US-7 and the carrier's surcharge: too many of a campaign's answered calls had nobody there, or ended at once.
+DROP FUNCTION IF EXISTS app.check_guard(public.campaigns, text, float8, int4, int4, timestamptz);
+CREATE OR REPLACE FUNCTION app.check_guard(p_kind text, p_share float8, p_min int4, calls int8, bad int8, p_at timestamptz)
+RETURNS app.verdict
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
     IF calls >= p_min AND bad >= p_share * calls THEN
         -- The span moves on with the day.
-        RETURN app.verdict(p_kind || '_guard', (today + 1)::timestamp AT TIME ZONE 'UTC',
+        RETURN app.verdict(p_kind || '_guard', ((p_at AT TIME ZONE 'UTC')::date + 1)::timestamp AT TIME ZONE 'UTC',
                            jsonb_build_object('calls', calls, p_kind, bad, 'share', p_share));
     END IF;
     RETURN NULL;
@@ -459,67 +468,54 @@ BEGIN
 END
 $$;
 
--- Calls that began within the span of a pace, and the oldest of them, on an account or in a campaign.
-CREATE OR REPLACE FUNCTION app.pace_recent(p_organization uuid, p_account uuid, p_campaign uuid, p_self uuid, p_at timestamptz, p_span interval,
-                                           OUT calls int8, OUT oldest timestamptz)
-LANGUAGE plpgsql STABLE
-AS $$
-BEGIN
-    IF p_campaign IS NULL THEN
-        SELECT count(*), min(l.intent_at) INTO calls, oldest FROM public.call_logs l
-         WHERE l.organization_id = p_organization AND l.carrier_account_id = p_account AND l.direction = 'outbound'
-           AND l.intent_at > p_at - p_span AND l.id IS DISTINCT FROM p_self;
-    ELSE
-        SELECT count(*), min(l.intent_at) INTO calls, oldest FROM public.call_logs l
-         WHERE l.organization_id = p_organization AND l.campaign_id = p_campaign AND l.direction = 'outbound'
-           AND l.intent_at > p_at - p_span AND l.id IS DISTINCT FROM p_self;
-    END IF;
-END
-$$;
-
 -- Caller id, lines and calls per second of account and campaign.
+DROP FUNCTION IF EXISTS app.pace_recent(uuid, uuid, uuid, uuid, timestamptz, interval);
 CREATE OR REPLACE FUNCTION app.check_line(c public.campaigns, p_from text, p_self uuid, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     n record;
-    account_live record;
-    campaign_live int8;
-    pace record;
+    account_pace record;
+    campaign_pace record;
     recent record;
 BEGIN
-    SELECT a.id, a.lines, a.calls_per_second, a.unknown_limit, p.lines AS number_lines INTO n
+    SELECT a.id, a.lines, a.calls_per_second, a.unknown_limit, p.lines AS number_lines, live.account_lines, live.unknown, live.on_number,
+           own.campaign_lines INTO n
       FROM public.phone_numbers p
       JOIN public.campaign_numbers m ON m.organization_id = p.organization_id AND m.phone_number_id = p.id AND m.campaign_id = c.id
-      JOIN public.carrier_accounts a ON a.organization_id = p.organization_id AND a.id = p.carrier_account_id AND a.status = 'active'
+      JOIN public.carrier_accounts a ON a.organization_id = p.organization_id AND a.id = p.carrier_account_id AND a.status = 'active',
+           LATERAL (SELECT count(*) AS account_lines, count(*) FILTER (WHERE l.status = 'outcome_unknown') AS unknown,
+                           count(*) FILTER (WHERE l.caller_number = p_from) AS on_number
+                      FROM public.call_logs l
+                     WHERE l.organization_id = c.organization_id AND l.carrier_account_id = a.id
+                       AND l.status NOT IN ('ended', 'not_placed') AND l.id IS DISTINCT FROM p_self) AS live,
+           LATERAL (SELECT count(*) AS campaign_lines FROM public.call_logs l
+                     WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.direction = 'outbound'
+                       AND l.status NOT IN ('ended', 'not_placed') AND l.id IS DISTINCT FROM p_self) AS own
      WHERE p.organization_id = c.organization_id AND p.phone_e164 = p_from AND p.status = 'active';
     IF NOT FOUND THEN
         RETURN app.verdict('no_line', NULL, jsonb_build_object('caller_id', 'not active in this campaign'));
     END IF;
-    SELECT count(*) AS lines, count(*) FILTER (WHERE l.status = 'outcome_unknown') AS unknown,
-           count(*) FILTER (WHERE l.caller_number = p_from) AS number_lines INTO account_live
-      FROM public.call_logs l
-     WHERE l.organization_id = c.organization_id AND l.carrier_account_id = n.id
-       AND l.status NOT IN ('ended', 'not_placed') AND l.id IS DISTINCT FROM p_self;
-    SELECT count(*) INTO campaign_live FROM public.call_logs l
-     WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.direction = 'outbound'
-       AND l.status NOT IN ('ended', 'not_placed') AND l.id IS DISTINCT FROM p_self;
-    IF account_live.lines >= n.lines OR campaign_live >= c.lines OR account_live.unknown >= n.unknown_limit
-       OR account_live.number_lines >= n.number_lines THEN
-        RETURN app.verdict('no_line', p_at + interval '1 second', jsonb_build_object('account_lines', account_live.lines,
-            'campaign_lines', campaign_live, 'unknown', account_live.unknown, 'number_lines', account_live.number_lines));
+    IF n.account_lines >= n.lines OR n.campaign_lines >= c.lines OR n.unknown >= n.unknown_limit OR n.on_number >= n.number_lines THEN
+        RETURN app.verdict('no_line', p_at + interval '1 second', jsonb_build_object('account_lines', n.account_lines,
+            'campaign_lines', n.campaign_lines, 'unknown', n.unknown, 'number_lines', n.on_number));
     END IF;
-    pace := app.pace(n.calls_per_second);
-    recent := app.pace_recent(c.organization_id, n.id, NULL, p_self, p_at, pace.span);
-    IF recent.calls >= pace.calls THEN
-        RETURN app.verdict('cps', recent.oldest + pace.span, jsonb_build_object('account_calls', recent.calls));
+    account_pace := app.pace(n.calls_per_second);
+    campaign_pace := app.pace(c.calls_per_second);
+    SELECT a.calls AS account_calls, a.oldest AS account_oldest, k.calls AS campaign_calls, k.oldest AS campaign_oldest INTO recent
+      FROM (SELECT count(*) AS calls, min(l.intent_at) AS oldest FROM public.call_logs l
+             WHERE l.organization_id = c.organization_id AND l.carrier_account_id = n.id AND l.direction = 'outbound'
+               AND l.intent_at > p_at - account_pace.span AND l.id IS DISTINCT FROM p_self) AS a,
+           (SELECT count(*) AS calls, min(l.intent_at) AS oldest FROM public.call_logs l
+             WHERE l.organization_id = c.organization_id AND l.campaign_id = c.id AND l.direction = 'outbound'
+               AND l.intent_at > p_at - campaign_pace.span AND l.id IS DISTINCT FROM p_self) AS k;
+    IF recent.account_calls >= account_pace.calls THEN
+        RETURN app.verdict('cps', recent.account_oldest + account_pace.span, jsonb_build_object('account_calls', recent.account_calls));
     END IF;
-    pace := app.pace(c.calls_per_second);
-    recent := app.pace_recent(c.organization_id, n.id, c.id, p_self, p_at, pace.span);
-    IF recent.calls >= pace.calls THEN
-        RETURN app.verdict('cps', recent.oldest + pace.span, jsonb_build_object('campaign_calls', recent.calls));
+    IF recent.campaign_calls >= campaign_pace.calls THEN
+        RETURN app.verdict('cps', recent.campaign_oldest + campaign_pace.span, jsonb_build_object('campaign_calls', recent.campaign_calls));
     END IF;
-    RETURN app.verdict(NULL, NULL, jsonb_build_object('account_lines', account_live.lines, 'campaign_lines', campaign_live));
+    RETURN app.verdict(NULL, NULL, jsonb_build_object('account_lines', n.account_lines, 'campaign_lines', n.campaign_lines));
 END
 $$;
 
@@ -539,6 +535,7 @@ DECLARE
     windows jsonb;
     law app.law := p_law;
     held app.held;
+    figures int8[];
     v app.verdict;
     known boolean := true;
 BEGIN
@@ -557,6 +554,9 @@ BEGIN
             steps := steps || row(i, names[i], 'unjudged', NULL, NULL, '{"needs": "country and rules"}')::app.gate_step;
             CONTINUE;
         END IF;
+        IF i = 17 THEN
+            figures := app.guard_figures(c, law, p_at);
+        END IF;
         v := CASE i
             WHEN 1 THEN app.check_campaign(c, p_at)
             WHEN 2 THEN app.check_lead(o, l)
@@ -574,8 +574,8 @@ BEGIN
             WHEN 14 THEN app.check_window(c, zones, windows, law, p_at)
             WHEN 15 THEN app.check_holds(c, l.phone_e164, law, p_self, p_at)
             WHEN 16 THEN app.check_number(o, l.phone_e164, law, p_self, p_at)
-            WHEN 17 THEN app.check_guard(c, 'abandon', law.abandon_share, law.abandon_min, law.abandon_days, p_at)
-            WHEN 18 THEN app.check_guard(c, 'short_call', law.short_share, law.short_min, law.short_days, p_at)
+            WHEN 17 THEN app.check_guard('abandon', law.abandon_share, law.abandon_min, figures[1], figures[2], p_at)
+            WHEN 18 THEN app.check_guard('short_call', law.short_share, law.short_min, figures[3], figures[4], p_at)
             WHEN 19 THEN app.check_budget(c, p_self)
             ELSE app.check_line(c, p_from, p_self, p_at) END;
         IF v.next_change_at IS NOT NULL AND i IN (15, 16) AND v.reason <> 'duplicate' THEN
@@ -688,6 +688,14 @@ BEGIN
     IF law.missing IS NOT NULL THEN
         RETURN app.verdict('rule_missing');
     END IF;
+    IF law.consent > 0 THEN
+        -- It may have been taken back (US-3).
+        v := app.check_consent(app.consent_held(c, coalesce(c.legal_name, (SELECT coalesce(o.legal_name, o.name)
+                 FROM public.organizations o WHERE o.id = organization)), k.callee_number, law, p_at), law);
+        IF v.reason IS NOT NULL THEN
+            RETURN v;
+        END IF;
+    END IF;
     zones := app.lead_zones(l, c.timezone);
     RETURN app.check_window(c, zones, app.law_windows(c, law, CASE WHEN law.preference_days IS NOT NULL
                THEN app.preference_spans(organization, k.callee_number, p_at) END), law, p_at);
@@ -701,7 +709,7 @@ DECLARE
 BEGIN
     FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
               WHERE p.pronamespace = 'app'::regnamespace
-                AND (p.proname LIKE 'check\_%' OR p.proname IN ('call_marks', 'consent_held', 'relation_held', 'series_ok', 'number_caps', 'pace_recent', 'gate_steps', 'gate',
+                AND (p.proname LIKE 'check\_%' OR p.proname IN ('call_marks', 'consent_held', 'relation_held', 'series_ok', 'number_caps', 'guard_figures', 'gate_steps', 'gate',
                     'gate_person', 'gate_checks', 'gate_at_answer')) LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);

@@ -30,6 +30,29 @@ CREATE OR REPLACE TRIGGER count_quality AFTER UPDATE ON public.call_logs
 CREATE OR REPLACE TRIGGER cures_address AFTER UPDATE OF address_region ON public.leads
     FOR EACH ROW WHEN (OLD.address_region IS DISTINCT FROM NEW.address_region) EXECUTE FUNCTION app.lead_cures();
 
+-- Rows that were given up for the campaign's own hours, dates, zone, category or caller ids are asked again when these change.
+CREATE OR REPLACE FUNCTION app.campaign_cures() RETURNS trigger
+LANGUAGE plpgsql SET search_path = ''
+AS $$
+DECLARE
+    campaign uuid := CASE TG_TABLE_NAME WHEN 'campaigns' THEN to_jsonb(NEW) ->> 'id' ELSE to_jsonb(NEW) ->> 'campaign_id' END;
+    reasons text[] := CASE TG_TABLE_NAME WHEN 'campaigns' THEN '{outside_window,dates,holiday,timezone_unknown,preference}'::text[]
+                                         ELSE '{caller_series}' END;
+BEGIN
+    UPDATE public.call_queue q
+       SET status = 'queued', next_retry_at = now(), last_error = NULL
+      FROM public.campaigns c
+     WHERE q.organization_id = NEW.organization_id AND q.campaign_id = campaign AND q.status = 'failed' AND q.last_error = ANY (reasons)
+       AND c.organization_id = q.organization_id AND c.id = q.campaign_id AND c.status <> 'completed' AND c.closing_reason IS NULL;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER cures AFTER UPDATE OF timezone, start_date, end_date, time_start, time_end, weekdays, category ON public.campaigns
+    FOR EACH ROW WHEN ((OLD.timezone, OLD.start_date, OLD.end_date, OLD.time_start, OLD.time_end, OLD.weekdays, OLD.category)
+                       IS DISTINCT FROM (NEW.timezone, NEW.start_date, NEW.end_date, NEW.time_start, NEW.time_end, NEW.weekdays, NEW.category))
+    EXECUTE FUNCTION app.campaign_cures();
+CREATE OR REPLACE TRIGGER cures AFTER INSERT ON public.campaign_numbers FOR EACH ROW EXECUTE FUNCTION app.campaign_cures();
+
 -- doc: kind (do_not_call | prohibited | internal | reassigned | preferences), list, name, region, version, as_of, source,
 -- purposes [..]. Only the first two make a list; the others write where the gate looks.
 CREATE OR REPLACE FUNCTION app.list_begin(doc jsonb, actor text, at timestamptz) RETURNS jsonb
@@ -304,7 +327,7 @@ DECLARE
     f regprocedure;
 BEGIN
     FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace AND p.proname IN ('call_quality', 'list_begin', 'list_batch', 'list_follow', 'list_end', 'list_listing', 'pause_put', 'rule_put', 'rule_listing')
+              WHERE p.pronamespace = 'app'::regnamespace AND p.proname IN ('call_quality', 'campaign_cures', 'list_begin', 'list_batch', 'list_follow', 'list_end', 'list_listing', 'pause_put', 'rule_put', 'rule_listing')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
     END LOOP;

@@ -222,6 +222,10 @@ SELECT pg_temp.dialed(1, 1, 1, '2026-11-17 15:00Z') AS call \gset
 SELECT set_config('app.ctx', pg_temp.ctx(pg_temp.org(1)), true) \gset fixture_
 SELECT is((app.gate_at_answer(:'call', '2026-11-17 15:00:20Z')).reason, NULL, 'answered in the window');
 SELECT is((app.gate_at_answer(:'call', '2026-11-18 01:00:00Z')).reason, 'outside_window', 'answered after it');
+UPDATE consents SET revoked_at = '2026-11-17 15:00:10Z', revoked_reason = 'letter' WHERE organization_id = pg_temp.org(1) AND revoked_at IS NULL;
+SELECT is((app.gate_at_answer(:'call', '2026-11-17 15:00:20Z')).reason, 'consent_missing', 'the consent was taken back while it rang');
+INSERT INTO consents (organization_id, phone_e164, level, seller, source, evidence, granted_at)
+SELECT organization_id, phone_e164, level, seller, source, evidence, '2026-11-01' FROM consents WHERE revoked_reason = 'letter';
 INSERT INTO do_not_call (organization_id, phone_e164, source, added_at) VALUES (pg_temp.org(1), pg_temp.phone(1, 1), 'dtmf', now());
 SELECT is((app.gate_at_answer(:'call', '2026-11-17 15:00:20Z')).reason, 'dnc_internal', 'refused while it rang');
 UPDATE do_not_call SET lifted_at = now(), lifted_by = 'me', lift_reason = 'r';
@@ -243,6 +247,7 @@ SELECT throws_ok(pg_temp.direct('2026-11-18 15:00Z', '+12125550123'), 'DW001', N
 SELECT throws_ok(pg_temp.direct('2026-11-18 15:00Z', pg_temp.phone(1, 2), '+12125550123'), 'DW001', NULL, 'or from a number that is not ours');
 SELECT lives_ok(pg_temp.direct('2026-11-18 15:00Z'), 'what the gate allows may be written');
 SELECT throws_ok(pg_temp.direct('2026-11-18 18:00Z'), 'DW001', 'may not dial: duplicate', 'once');
+SELECT ok(NOT app.windows_open('[[{"days": [1, 2, 3, 4, 5, 6, 7]}]]', '{UTC}', '2026-11-17 15:00Z'), 'a span without hours is closed');
 SELECT ok(NOT has_table_privilege(r, 'public.' || t, 'INSERT'), format('%s may not insert into %s', r, t))
   FROM unnest('{anon,authenticated,service_role,app_worker,app_login}'::text[]) AS r, unnest('{call_logs,call_attempts}'::text[]) AS t;
 SELECT * FROM finish();

@@ -13,7 +13,9 @@ SELECT is((SELECT string_agg(jurisdiction || '/' || rule, ' ') FROM compliance_r
 SELECT throws_ok(format($$INSERT INTO compliance_rules (jurisdiction, rule, value) VALUES ('ZZ', %L, %L)$$, r, v), '23514', NULL, r || ' ' || v)
   FROM (VALUES ('hours', '{}'), ('hours', '[]'), ('hours', '{"spans": [{"days": [1], "from": "9", "to": "20:00"}]}'), ('hours', '{"spans": [{"from": "09:00", "to": "20:00"}]}'),
                ('consent', '{}'), ('frequency', '{"24h": "3"}'), ('prefixes', '{}'), ('lists', '{}'), ('reassigned', '{}'), ('abandon', '{"share": 0.1}'),
-               ('short_calls', '{"share": 0.1, "min_answers": 1}'), ('holds', '{"abandon_h": "x"}'), ('preferences', '{"max_age_days": null}')) AS b (r, v);
+               ('short_calls', '{"share": 0.1, "min_answers": 1}'), ('holds', '{"abandon_h": "x"}'), ('preferences', '{"max_age_days": null}'),
+               ('frequency', '{"24h": 0}'), ('frequency', '{"7d": -1}'), ('frequency', '{"24h": 2.5}'), ('lists', '{"lists": [{"list": "x"}]}'),
+               ('lists', '{"lists": [{"max_age_days": 3}]}'), ('hours', '{"spans": [{"days": [1], "from": "09:00", "to": "24:30"}]}')) AS b (r, v);
 SELECT lives_ok($$INSERT INTO compliance_rules (jurisdiction, rule, value) VALUES ('ZZ', 'hours', '{"spans": [{"days": [1,2,3,4,5,6,7], "from": "00:00", "to": "24:00"}]}')$$, 'a good one is taken');
 -- Counsel's way: close a row, add the next.
 SELECT throws_ok($$UPDATE compliance_rules SET value = '{"24h": 99}' WHERE jurisdiction = 'ALL' AND rule = 'frequency'$$, 'DW006', NULL, 'a rule is not changed');
@@ -39,7 +41,7 @@ BEGIN
         ('{hours,frequency,consent,prefixes,lists,reassigned,holds,abandon,short_calls}'::text[])[k + 1],
         CASE k WHEN 0 THEN jsonb_build_object('spans', jsonb_build_array(jsonb_build_object('days', '[1,2,3,4,5,6,7]'::jsonb,
                                'from', lpad(floor(random() * 20)::text, 2, '0') || ':00', 'to', '24:00')), 'holidays', random() < 0.5)
-               WHEN 1 THEN jsonb_build_object('24h', floor(random() * 9), '7d', floor(random() * 20), '30d', floor(random() * 50))
+               WHEN 1 THEN jsonb_build_object('24h', 1 + floor(random() * 8), '7d', 1 + floor(random() * 19), '30d', 1 + floor(random() * 49))
                WHEN 2 THEN '{"levels": {"marketing": "express"}, "per_seller": false}' WHEN 3 THEN '["+1999"]'
                WHEN 4 THEN '{"lists": [{"list": "us-national", "max_age_days": 900, "exempt": ["written", "inquiry"]}]}'
                WHEN 5 THEN jsonb_build_object('max_age_days', floor(random() * 400)) WHEN 6 THEN jsonb_build_object('conversation_d', floor(random() * 5))

@@ -227,6 +227,28 @@ SELECT is((SELECT array_agg(app.utc_offset(zone, '2026-11-17 15:00Z')) FROM unne
 SELECT set_config('app.ctx', pg_temp.ctx(pg_temp.org(2)), true) \gset fixture_
 SELECT is(app.call_brief(:'call_id', '2026-11-17 15:00Z'), NULL, 'is its tenant''s');
 
+-- A caller id of the series that the law asks for is busy: the lead waits for it, and is not given up. One that has none is,
+-- until the campaign gets one; and so are dates, until they are moved.
+SELECT pg_temp.tenant(8), pg_temp.lead(8, 1), pg_temp.lead(8, 2) \gset fixture_
+UPDATE leads SET phone_e164 = '+9111234567' || right(phone_e164, 2), region = 'IN', timezone = 'Asia/Kolkata' WHERE organization_id = pg_temp.org(8);
+UPDATE campaigns SET purpose = 'informational' WHERE organization_id = pg_temp.org(8);
+INSERT INTO consents (organization_id, phone_e164, level, seller, source, evidence, granted_at)
+SELECT organization_id, phone_e164, 'written', 'Tenant 8 Ltd.', 'form', '{"form": 1}', '2026-01-01' FROM leads WHERE organization_id = pg_temp.org(8);
+SELECT is(pg_temp.claim(9, '2026-11-17 06:00Z'), 0, 'no caller id of the series');
+SELECT is((SELECT string_agg(status || ' ' || last_error, ', ') FROM call_queue WHERE organization_id = pg_temp.org(8)), 'failed caller_series, failed caller_series', 'the leads are given up');
+INSERT INTO phone_numbers (organization_id, id, carrier_account_id, phone_e164, lines) VALUES (pg_temp.org(8), pg_temp.id(8, 9), pg_temp.id(8, 1), '+911600000008', 1);
+INSERT INTO campaign_numbers (organization_id, campaign_id, phone_number_id) VALUES (pg_temp.org(8), pg_temp.id(8, 3), pg_temp.id(8, 9));
+UPDATE call_queue SET next_retry_at = '2026-01-01' WHERE organization_id = pg_temp.org(8) AND status = 'queued';
+SELECT is(pg_temp.claim(9, '2026-11-17 06:00:01Z'), 1, 'the campaign got one, of one line');
+SELECT is((SELECT string_agg(concat_ws(' ', status, last_error, CASE status WHEN 'queued' THEN next_retry_at - '2026-11-17 06:00:01Z' END), ', ' ORDER BY status)
+             FROM call_queue WHERE organization_id = pg_temp.org(8)), 'processing, queued no_line 00:00:10', 'the other lead waits for the line');
+SELECT pg_temp.end_calls('2026-11-17 06:00:05Z') \gset fixture_
+UPDATE campaigns SET end_date = '2026-11-17' WHERE organization_id = pg_temp.org(8);
+SELECT pg_temp.claim(99, '2026-11-17 18:00Z') \gset fixture_
+SELECT is((SELECT last_error FROM call_queue WHERE organization_id = pg_temp.org(8) AND status = 'failed'), 'dates', 'it is given up');
+UPDATE campaigns SET end_date = '2026-11-20' WHERE organization_id = pg_temp.org(8);
+SELECT is((SELECT count(*)::int FROM call_queue WHERE organization_id = pg_temp.org(8) AND status = 'queued'), 1, 'until the date is moved');
+
 -- Counters at rest.
 SELECT engine.fold_counters('2026-11-18') \gset fixture_
 SELECT is_empty($$SELECT campaign_id, total_calls, answered_calls, transferred_calls, sentiment_count, spent_micros FROM app.campaign_counters_derived

@@ -113,7 +113,10 @@ class Case:
         if names:
             for stated in (lead.get("address_region"), lead.get("residence_region")):
                 if stated and stated != lead["region"]:
-                    names += [zone for zone in self.facts.zones.get(stated, []) if zone not in names]
+                    known = self.facts.zones.get(stated) or self.facts.zones.get(stated[:2])
+                    if not known:
+                        return []
+                    names += [zone for zone in known if zone not in names]
         return names
 
     def enabled(self, country):
@@ -149,6 +152,7 @@ class Case:
                 jurisdictions.append("*")
         rules = [(place, row["rule"], row["value"]) for place in dict.fromkeys(jurisdictions)
                  for row in self.in_force(self.facts.rules[(place,)])]
+        self.law_rules = list(rules)
         own = self.facts.by["organization_rules"][(self.org_id,)]
         rules += [(row["jurisdiction"], row["rule"], row["value"]) for row in self.in_force(own) if row["jurisdiction"] in jurisdictions]
         return rules, missing
@@ -252,7 +256,7 @@ class Case:
         def letters(text):
             return re.sub(r"[\W_]", "", text.lower())
         seller = self.campaign["legal_name"] or self.org["legal_name"] or self.org["name"]
-        return letters(row["seller"]) == letters(seller)
+        return row["seller"] == seller or letters(row["seller"]) == letters(seller) != ""
 
     def check_consent(self):
         purpose = self.campaign["purpose"]
@@ -283,13 +287,14 @@ class Case:
                 and (row["active_until"] is None or moment(row["active_until"]) > self.at))
 
     def check_lists(self):
-        exempt = set()
+        exempt, bound = set(), set()
         lists = [row for row in self.facts.by["dnc_lists"][(self.org_id,)] if self.list_in_force(row)]
         for value in self.values("lists"):
             for asked in value["lists"]:
                 if ("written" in asked.get("exempt", []) and self.permitted) or self.related(asked):
                     exempt.add(asked["list"])
                     continue
+                bound.add(asked["list"])
                 dates = [date(row["as_of"]) for row in lists if row["code"] == asked["list"]]
                 if not dates or (self.today - max(dates)).days > asked["max_age_days"]:
                     return "dnc_list_stale", None
@@ -297,7 +302,7 @@ class Case:
         for entry in self.facts.by["dnc_list_numbers"][(self.org_id, self.phone)]:
             row = self.facts.one["dnc_lists"][entry["list_id"]]
             if self.list_in_force(row) and (row["purposes"] is None or self.campaign["purpose"] in row["purposes"]) \
-                    and (row["kind"] == "prohibited" or row["code"] not in exempt):
+                    and (row["kind"] == "prohibited" or row["code"] not in exempt - bound):
                 kinds.add(row["kind"])
         if "prohibited" in kinds:
             return "prohibited_prefix", None
@@ -425,7 +430,8 @@ class Case:
         share = self.strictest(kind, "share")
         if share is None:
             return False
-        days = self.strictest(kind, "days", max)
+        # A tenant's own rule may not stretch the law's days.
+        days = max((value["days"] for _, rule, value in self.law_rules if rule == kind), default=None) or self.strictest(kind, "days", max)
         rows = [row for name in ("campaign_days", "campaign_deltas") for row in self.facts.by[name][(self.campaign["id"],)]
                 if row["day"] and self.today - days * DAY < date(row["day"]) <= self.today]
         calls = sum(row[of] for row in rows)
