@@ -75,6 +75,11 @@ static void send_batch(struct list_read *list)
     show_progress(list);
 }
 
+static struct str field(const struct csv_row *row, size_t no)
+{
+    return no < row->field_count && row->fields[no].p != NULL ? row->fields[no] : STR_NONE;
+}
+
 static void reject(struct list_read *list, const struct csv_row *row, const char *reason)
 {
     OWNED(buf_fini) struct buf line = {0};
@@ -86,7 +91,7 @@ static void reject(struct list_read *list, const struct csv_row *row, const char
     }
     buf_init(&line, CSV_ROW_BYTES_MAX);
     (void)buf_addf(&line, "%lld,%s,", (long long)row->line, reason);
-    csv_add_field(&line, row->field_count > 0 ? row->fields[0] : STR_NONE);
+    csv_add_field(&line, field(row, 0));
     (void)fprintf(list->rejects, "%s\n", buf_cstr(&line));
 }
 
@@ -103,9 +108,8 @@ static bool is_e164(struct str s)
 
 static bool only_of(struct str s, const char *allowed)
 {
-    assert(s.len == 0 || s.p != NULL);
-    for (size_t i = 0; i < s.len; i++) {
-        if (!strchr(allowed, s.p[i]) || s.p[i] == '\0') {
+    for (; s.len > 0; s = str_skip(s, 1)) {
+        if (s.p[0] == '\0' || strchr(allowed, s.p[0]) == NULL) {
             return false;
         }
     }
@@ -115,15 +119,13 @@ static bool only_of(struct str s, const char *allowed)
 /* The modes of a preference, parted by blanks. */
 static bool are_modes(struct str s)
 {
-    while (s.len > 0) {
-        const char *gap = memchr(s.p, ' ', s.len);
-        struct str one = str_make(s.p, gap ? (size_t)(gap - s.p) : s.len);
+    struct str one;
+
+    while (str_split(&s, ' ', &one)) {
         if (one.len > 0 && !str_eq_cstr(one, "voice") && !str_eq_cstr(one, "auto_dialer") &&
             !str_eq_cstr(one, "robo")) {
             return false;
         }
-        size_t used = one.len + (gap ? 1 : 0);
-        s = str_make(s.p + used, s.len - used);
     }
     return true;
 }
@@ -131,8 +133,8 @@ static bool are_modes(struct str s)
 /* What the row says beside its number, in the words of app.list_batch(); false: not to be read. */
 static bool row_word(const struct list_read *list, const struct csv_row *row, char out[WORD_MAX])
 {
-    struct str second = row->field_count > 1 ? row->fields[1] : STR_NONE;
-    struct str third = row->field_count > 2 ? row->fields[2] : STR_NONE;
+    struct str second = field(row, 1);
+    struct str third = field(row, 2);
 
     out[0] = '\0';
     if (strcmp(list->kind, "reassigned") == 0) {
@@ -150,7 +152,7 @@ static bool row_word(const struct list_read *list, const struct csv_row *row, ch
 static void on_row(const struct csv_row *row, void *arg)
 {
     struct list_read *list = arg;
-    struct str text = row->field_count > 0 ? row->fields[0] : STR_NONE;
+    struct str text = field(row, 0);
     struct phone phone = {0};
     char word[WORD_MAX];
     bool first = list->first;
