@@ -2,23 +2,7 @@
 
 #include "base/alloc.h"
 #include "store/pg_tx.h"
-
-/* What a unit keeps for its callback; lives in the unit's own memory. */
-struct ask {
-    union {
-        store_accounts_fn *on_accounts;
-        store_path_fn *on_path;
-        store_level_fn *on_level;
-    };
-    void *arg;
-};
-
-static struct ask *ask_new(struct pg_tx *tx, void *arg)
-{
-    struct ask *ask = pg_tx_alloc(tx, sizeof *ask);
-    ask->arg = arg;
-    return ask;
-}
+#include "store/store_ask.h"
 
 static void read_account(const struct pg_answer *answer, size_t row, struct store_account *out)
 {
@@ -44,7 +28,7 @@ static void on_accounts_answer(const struct pg_answer *answer, void *arg)
     for (size_t i = 0; i < count; i++) {
         read_account(answer, i, &accounts[i]);
     }
-    ask->on_accounts(&answer->fault, accounts, count, ask->arg);
+    ask->on.accounts(&answer->fault, accounts, count, ask->arg);
     xfree(accounts);
 }
 
@@ -54,7 +38,7 @@ int store_carrier_accounts(struct pg_tx **op, struct pg_pool *db,
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_accounts = on_done;
+    ask->on.accounts = on_done;
     pg_tx_statement(tx, SQL_API_CARRIER_ACCOUNTS);
     return pg_tx_start(&tx, op, on_accounts_answer, ask);
 }
@@ -66,7 +50,7 @@ static void on_path_answer(const struct pg_answer *answer, void *arg)
     if (answer->fault.class == FAULT_NONE && pg_rows(answer, 0) == 1) {
         path = pg_str(answer, 0, 0, COL_API_RECORDING_FILE_PATH);
     }
-    ask->on_path(&answer->fault, path, ask->arg);
+    ask->on.path(&answer->fault, path, ask->arg);
 }
 
 int store_recording_file(struct pg_tx **op, struct pg_pool *db, const struct uuid *organization_id,
@@ -74,7 +58,7 @@ int store_recording_file(struct pg_tx **op, struct pg_pool *db, const struct uui
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_path = on_done;
+    ask->on.path = on_done;
     pg_tx_statement(tx, SQL_API_RECORDING_FILE);
     pg_tx_uuid(tx, recording_id);
     return pg_tx_start(&tx, op, on_path_answer, ask);
@@ -88,14 +72,14 @@ static void on_level_answer(const struct pg_answer *answer, void *arg)
         !pg_is_null(answer, 0, 0, COL_API_SCHEMA_LEVEL_LEVEL)) {
         level = (int32_t)pg_i64(answer, 0, 0, COL_API_SCHEMA_LEVEL_LEVEL);
     }
-    ask->on_level(&answer->fault, level, ask->arg);
+    ask->on.level(&answer->fault, level, ask->arg);
 }
 
 int store_schema_level(struct pg_tx **op, struct pg_pool *db, store_level_fn *on_done, void *arg)
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, NULL);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_level = on_done;
+    ask->on.level = on_done;
     pg_tx_statement(tx, SQL_API_SCHEMA_LEVEL);
     return pg_tx_start(&tx, op, on_level_answer, ask);
 }

@@ -2,28 +2,7 @@
 
 #include "base/alloc.h"
 #include "store/pg_tx.h"
-
-/* What a unit keeps for its callback; lives in the unit's own memory. */
-struct ask {
-    union {
-        store_done_fn *done;
-        store_event_fn *event;
-        store_answer_fn *answer;
-        store_hangup_fn *hangup;
-        store_media_token_fn *media_token;
-        store_opt_out_fn *opt_out;
-        store_refused_fn *refused;
-        store_callback_fn *callback;
-    } on;
-    void *arg;
-};
-
-static struct ask *ask_new(struct pg_tx *tx, void *arg)
-{
-    struct ask *ask = pg_tx_alloc(tx, sizeof *ask);
-    ask->arg = arg;
-    return ask;
-}
+#include "store/store_ask.h"
 
 /* Everything about one call, in the order it was started. */
 static struct pg_tx *call_tx(struct pg_pool *db, const struct uuid *organization_id,
@@ -36,17 +15,6 @@ static struct pg_tx *call_tx(struct pg_pool *db, const struct uuid *organization
     return tx;
 }
 
-static bool has_row(const struct pg_answer *a)
-{
-    return a->fault.class == FAULT_NONE && pg_rows(a, 0) > 0;
-}
-
-static void on_done_only(const struct pg_answer *a, void *arg)
-{
-    const struct ask *ask = arg;
-    ask->on.done(&a->fault, ask->arg);
-}
-
 /* --- reports ------------------------------------------------------------------------------------
  */
 
@@ -54,7 +22,7 @@ static void on_event(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     struct store_event_result r = {.known = false};
-    if (has_row(a)) {
+    if (ask_has_row(a, 0)) {
         r.applied = pg_bool(a, 0, 0, COL_CALL_EVENT_APPLIED);
         r.duplicate = pg_bool(a, 0, 0, COL_CALL_EVENT_DUPLICATE);
         r.anomaly = pg_bool(a, 0, 0, COL_CALL_EVENT_ANOMALY);
@@ -84,7 +52,7 @@ static void on_answer(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     struct store_answer_result r = {.talk = false};
-    if (has_row(a)) {
+    if (ask_has_row(a, 0)) {
         r.talk = str_eq_cstr(pg_str(a, 0, 0, COL_CALL_ANSWER_VERDICT), "talk");
         r.reason = pg_str(a, 0, 0, COL_CALL_ANSWER_REASON);
         r.status = pg_str(a, 0, 0, COL_CALL_ANSWER_STATUS);
@@ -115,7 +83,7 @@ static void on_hangup(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     struct store_hangup_result r = {.will_retry = false};
-    if (has_row(a)) {
+    if (ask_has_row(a, 0)) {
         r.status = pg_str(a, 0, 0, COL_CALL_HANGUP_STATUS);
         r.outcome = pg_str(a, 0, 0, COL_CALL_HANGUP_OUTCOME);
         r.will_retry = pg_bool(a, 0, 0, COL_CALL_HANGUP_WILL_RETRY);
@@ -158,7 +126,7 @@ static void on_media_token(const struct pg_answer *a, void *arg)
     struct uuid call_id = {.b = {0}};
     struct uuid organization_id = {.b = {0}};
     struct str call_uuid = STR_NONE;
-    if (has_row(a)) {
+    if (ask_has_row(a, 0)) {
         call_id = pg_uuid(a, 0, 0, COL_CALL_MEDIA_TOKEN_CALL_ID);
         organization_id = pg_uuid(a, 0, 0, COL_CALL_MEDIA_TOKEN_ORGANIZATION_ID);
         call_uuid = pg_str(a, 0, 0, COL_CALL_MEDIA_TOKEN_CALL_UUID);
@@ -227,7 +195,7 @@ int store_turn(struct pg_tx **op, struct pg_pool *db, const struct uuid *organiz
     pg_tx_cstr(tx, turn->heard);
     add_ms(tx, turn->heard_ms);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 int store_note(struct pg_tx **op, struct pg_pool *db, const struct uuid *organization_id,
@@ -239,13 +207,13 @@ int store_note(struct pg_tx **op, struct pg_pool *db, const struct uuid *organiz
     ask->on.done = on_done;
     pg_tx_json(tx, patch);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 static void on_opt_out(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    if (!has_row(a)) {
+    if (!ask_has_row(a, 0)) {
         /* No such call, and no number: nothing was written, and nobody may believe it was. */
         struct fault none = fault_make(FAULT_REFUSED, 0, "no_such_call", "no row and no number");
         ask->on.opt_out(a->fault.class == FAULT_NONE ? &none : &a->fault, false, 0, STR_NONE,
@@ -276,7 +244,7 @@ int store_opt_out(struct pg_tx **op, struct pg_pool *db, const struct uuid *orga
 static void on_refused(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    size_t count = has_row(a) ? pg_rows(a, 0) : 0;
+    size_t count = ask_has_row(a, 0) ? pg_rows(a, 0) : 0;
     struct uuid *ids = xcalloc(count + 1, sizeof *ids);
     for (size_t i = 0; i < count; i++) {
         ids[i] = pg_uuid(a, 0, i, COL_CALL_LIVE_REFUSED_CALL_ID);
@@ -298,7 +266,7 @@ int store_live_refused(struct pg_tx **op, struct pg_pool *db, store_refused_fn *
 static void on_callback(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    if (!has_row(a)) {
+    if (!ask_has_row(a, 0)) {
         ask->on.callback(&a->fault, false, 0, STR_NONE, ask->arg);
         return;
     }
@@ -335,7 +303,7 @@ int store_recording(struct pg_tx **op, struct pg_pool *db, const struct store_re
     pg_tx_i64(tx, recording->duration_ms);
     pg_tx_time(tx, recording->started_us);
     pg_tx_time(tx, recording->at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 int store_usage(struct pg_tx **op, struct pg_pool *db, const struct store_usage *usage,
@@ -350,5 +318,5 @@ int store_usage(struct pg_tx **op, struct pg_pool *db, const struct store_usage 
     pg_tx_json(tx, usage->tokens);
     pg_tx_i64(tx, usage->cost_micros);
     pg_tx_time(tx, usage->at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }

@@ -2,44 +2,9 @@
 
 #include "base/alloc.h"
 #include "store/pg_tx.h"
+#include "store/store_ask.h"
 
 #include <string.h>
-
-/* What a unit keeps for its callback; lives in the unit's own memory. */
-struct ask {
-    union {
-        store_done_fn *done;
-        store_heartbeat_fn *heartbeat;
-        store_count_fn *count;
-        store_claim_fn *claim;
-        store_brief_fn *brief;
-        store_status_fn *status;
-        store_sweep_fn *sweep;
-        store_unknown_fn *unknown;
-        store_unknown_state_fn *unknown_state;
-        store_absence_fn *absence;
-        store_completed_fn *completed;
-    } on;
-    void *arg;
-};
-
-static struct ask *ask_new(struct pg_tx *tx, void *arg)
-{
-    struct ask *ask = pg_tx_alloc(tx, sizeof *ask);
-    ask->arg = arg;
-    return ask;
-}
-
-static bool has_row(const struct pg_answer *a, size_t statement)
-{
-    return a->fault.class == FAULT_NONE && pg_rows(a, statement) > 0;
-}
-
-static void on_done_only(const struct pg_answer *a, void *arg)
-{
-    const struct ask *ask = arg;
-    ask->on.done(&a->fault, ask->arg);
-}
 
 /* --- workers ------------------------------------------------------------------------------------
  */
@@ -59,14 +24,14 @@ int store_worker_start(struct pg_tx **op, struct pg_pool *db, const struct store
     pg_tx_uuid(tx, worker_id);
     pg_tx_cstr(tx, lock_path);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 static void on_heartbeat(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    ask->on.heartbeat(&a->fault, has_row(a, 0) ? pg_time(a, 0, 0, COL_DIAL_HEARTBEAT_DB_NOW) : 0,
-                      ask->arg);
+    ask->on.heartbeat(
+        &a->fault, ask_has_row(a, 0) ? pg_time(a, 0, 0, COL_DIAL_HEARTBEAT_DB_NOW) : 0, ask->arg);
 }
 
 int store_heartbeat(struct pg_tx **op, struct pg_pool *db, const struct uuid *node_id,
@@ -85,7 +50,8 @@ int store_heartbeat(struct pg_tx **op, struct pg_pool *db, const struct uuid *no
 static void on_dead(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    ask->on.count(&a->fault, has_row(a, 0) ? pg_i64(a, 0, 0, COL_DIAL_WORKER_DEAD_SIGNED_OFF) : 0,
+    ask->on.count(&a->fault,
+                  ask_has_row(a, 0) ? pg_i64(a, 0, 0, COL_DIAL_WORKER_DEAD_SIGNED_OFF) : 0,
                   ask->arg);
 }
 
@@ -149,7 +115,7 @@ int store_claim(struct pg_tx **op, struct pg_pool *db, const struct uuid *node_i
 static void on_brief(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    if (!has_row(a, 0)) {
+    if (!ask_has_row(a, 0)) {
         ask->on.brief(&a->fault, NULL, STR_NONE, ask->arg);
         return;
     }
@@ -181,7 +147,7 @@ static void on_place_result(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     ask->on.status(&a->fault,
-                   has_row(a, 0) ? pg_str(a, 0, 0, COL_DIAL_PLACE_RESULT_STATUS) : STR_NONE,
+                   ask_has_row(a, 0) ? pg_str(a, 0, 0, COL_DIAL_PLACE_RESULT_STATUS) : STR_NONE,
                    ask->arg);
 }
 
@@ -221,7 +187,7 @@ int store_account_trouble(struct pg_tx **op, struct pg_pool *db, const struct uu
     pg_tx_cstr(tx, detail);
     pg_tx_i64(tx, rest_ms);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 /* --- sweeps and reconciliation ------------------------------------------------------------------
@@ -298,7 +264,7 @@ static void on_unknown_state(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     struct store_unknown_state state = {0};
-    if (has_row(a, 0)) {
+    if (ask_has_row(a, 0)) {
         state.unknown_calls = pg_i64(a, 0, 0, COL_DIAL_UNKNOWN_STATE_UNKNOWN_CALLS);
         state.oldest_s = pg_i64(a, 0, 0, COL_DIAL_UNKNOWN_STATE_OLDEST_S);
         state.live_calls = pg_i64(a, 0, 0, COL_DIAL_UNKNOWN_STATE_LIVE_CALLS);
@@ -321,7 +287,8 @@ static void on_presence(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     ask->on.status(&a->fault,
-                   has_row(a, 0) ? pg_str(a, 0, 0, COL_DIAL_RECONCILE_PRESENCE_STATUS) : STR_NONE,
+                   ask_has_row(a, 0) ? pg_str(a, 0, 0, COL_DIAL_RECONCILE_PRESENCE_STATUS)
+                                     : STR_NONE,
                    ask->arg);
 }
 

@@ -2,40 +2,16 @@
 
 #include "base/alloc.h"
 #include "store/pg_tx.h"
-
-/* What a unit keeps for its callback; lives in the unit's own memory. */
-struct ask {
-    union {
-        store_transfer_fn *on_transfer;
-        store_after_fn *on_after;
-        store_words_fn *on_words;
-        store_done_fn *on_done;
-        store_recordings_due_fn *on_due;
-    };
-    void *arg;
-};
-
-static struct ask *ask_new(struct pg_tx *tx, void *arg)
-{
-    struct ask *ask = pg_tx_alloc(tx, sizeof *ask);
-    ask->arg = arg;
-    return ask;
-}
-
-static void on_done_only(const struct pg_answer *answer, void *arg)
-{
-    const struct ask *ask = arg;
-    ask->on_done(&answer->fault, ask->arg);
-}
+#include "store/store_ask.h"
 
 static void on_transfer_answer(const struct pg_answer *answer, void *arg)
 {
     const struct ask *ask = arg;
     if (answer->fault.class != FAULT_NONE || pg_rows(answer, 0) == 0) {
-        ask->on_transfer(&answer->fault, false, STR_NONE, STR_NONE, ask->arg);
+        ask->on.transfer(&answer->fault, false, STR_NONE, STR_NONE, ask->arg);
         return;
     }
-    ask->on_transfer(&answer->fault, pg_bool(answer, 0, 0, COL_HANDOFF_TRANSFER_REQUEST_GRANTED),
+    ask->on.transfer(&answer->fault, pg_bool(answer, 0, 0, COL_HANDOFF_TRANSFER_REQUEST_GRANTED),
                      pg_str(answer, 0, 0, COL_HANDOFF_TRANSFER_REQUEST_WHY),
                      pg_str(answer, 0, 0, COL_HANDOFF_TRANSFER_REQUEST_AGENT_NAME), ask->arg);
 }
@@ -47,7 +23,7 @@ int store_transfer_request(struct pg_tx **op, struct pg_pool *db,
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_transfer = on_done;
+    ask->on.transfer = on_done;
     pg_tx_statement(tx, SQL_HANDOFF_TRANSFER_REQUEST);
     pg_tx_uuid(tx, call_id);
     pg_tx_cstr(tx, reason);
@@ -71,7 +47,7 @@ static void on_after_answer(const struct pg_answer *answer, void *arg)
         after.record = pg_bool(answer, 0, 0, COL_HANDOFF_AFTER_RECORD);
         pg_copy(answer, 0, 0, COL_HANDOFF_AFTER_LANGUAGE, after.language, sizeof after.language);
     }
-    ask->on_after(&answer->fault, &after, ask->arg);
+    ask->on.after(&answer->fault, &after, ask->arg);
 }
 
 int store_transfer_after(struct pg_tx **op, struct pg_pool *db, const struct store_leg *leg,
@@ -79,7 +55,7 @@ int store_transfer_after(struct pg_tx **op, struct pg_pool *db, const struct sto
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, leg->organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_after = on_done;
+    ask->on.after = on_done;
     pg_tx_statement(tx, SQL_HANDOFF_AFTER);
     pg_tx_uuid(tx, leg->call_id);
     pg_tx_cstr(tx, leg->event_key);
@@ -92,10 +68,10 @@ static void on_whisper_answer(const struct pg_answer *answer, void *arg)
 {
     const struct ask *ask = arg;
     if (answer->fault.class != FAULT_NONE || pg_rows(answer, 0) == 0) {
-        ask->on_words(&answer->fault, STR_NONE, STR_NONE, STR_NONE, ask->arg);
+        ask->on.words(&answer->fault, STR_NONE, STR_NONE, STR_NONE, ask->arg);
         return;
     }
-    ask->on_words(&answer->fault, STR("whisper"),
+    ask->on.words(&answer->fault, STR("whisper"),
                   pg_str(answer, 0, 0, COL_HANDOFF_WHISPER_BRIEFING),
                   pg_str(answer, 0, 0, COL_HANDOFF_WHISPER_LANGUAGE), ask->arg);
 }
@@ -105,7 +81,7 @@ int store_agent_whisper(struct pg_tx **op, struct pg_pool *db, const struct stor
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, leg->organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_words = on_done;
+    ask->on.words = on_done;
     pg_tx_statement(tx, SQL_HANDOFF_WHISPER);
     pg_tx_uuid(tx, leg->call_id);
     pg_tx_cstr(tx, leg->event_key);
@@ -134,10 +110,10 @@ static void on_action_answer(const struct pg_answer *answer, void *arg)
 {
     const struct ask *ask = arg;
     if (answer->fault.class != FAULT_NONE || pg_rows(answer, 0) == 0) {
-        ask->on_words(&answer->fault, STR_NONE, STR_NONE, STR_NONE, ask->arg);
+        ask->on.words(&answer->fault, STR_NONE, STR_NONE, STR_NONE, ask->arg);
         return;
     }
-    ask->on_words(&answer->fault, pg_str(answer, 0, 0, COL_HANDOFF_AGENT_ACTION_NEXT),
+    ask->on.words(&answer->fault, pg_str(answer, 0, 0, COL_HANDOFF_AGENT_ACTION_NEXT),
                   pg_str(answer, 0, 0, COL_HANDOFF_AGENT_ACTION_APOLOGY),
                   pg_str(answer, 0, 0, COL_HANDOFF_AGENT_ACTION_LANGUAGE), ask->arg);
 }
@@ -147,7 +123,7 @@ int store_agent_action(struct pg_tx **op, struct pg_pool *db, const struct store
 {
     struct pg_tx *tx = leg_tx(db, SQL_HANDOFF_AGENT_ACTION, leg);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_words = on_done;
+    ask->on.words = on_done;
     return pg_tx_start(&tx, op, on_action_answer, ask);
 }
 
@@ -156,8 +132,8 @@ int store_agent_event(struct pg_tx **op, struct pg_pool *db, const struct store_
 {
     struct pg_tx *tx = leg_tx(db, SQL_HANDOFF_AGENT_EVENT, leg);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_done = on_done;
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    ask->on.done = on_done;
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 int store_recording_announced(struct pg_tx **op, struct pg_pool *db, const struct store_leg *leg,
@@ -166,7 +142,7 @@ int store_recording_announced(struct pg_tx **op, struct pg_pool *db, const struc
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, leg->organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_done = on_done;
+    ask->on.done = on_done;
     pg_tx_statement(tx, SQL_HANDOFF_RECORDING_ANNOUNCED);
     pg_tx_uuid(tx, leg->call_id);
     pg_tx_cstr(tx, leg->event_key);
@@ -175,7 +151,7 @@ int store_recording_announced(struct pg_tx **op, struct pg_pool *db, const struc
     pg_tx_i64(tx, duration_ms);
     pg_tx_json(tx, leg->payload);
     pg_tx_time(tx, leg->at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 static void on_due_answer(const struct pg_answer *answer, void *arg)
@@ -191,7 +167,7 @@ static void on_due_answer(const struct pg_answer *answer, void *arg)
                 sizeof due[i].carrier_url);
         due[i].ended_us = pg_time(answer, 0, i, COL_HANDOFF_RECORDINGS_DUE_ENDED_AT);
     }
-    ask->on_due(&answer->fault, due, count, ask->arg);
+    ask->on.recordings_due(&answer->fault, due, count, ask->arg);
     xfree(due);
 }
 
@@ -200,7 +176,7 @@ int store_recordings_due(struct pg_tx **op, struct pg_pool *db, int32_t want, in
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, NULL);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_due = on_done;
+    ask->on.recordings_due = on_done;
     pg_tx_statement(tx, SQL_HANDOFF_RECORDINGS_DUE);
     pg_tx_i64(tx, want);
     pg_tx_time(tx, at_us);
@@ -215,14 +191,14 @@ int store_recording_fetched(struct pg_tx **op, struct pg_pool *db,
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_done = on_done;
+    ask->on.done = on_done;
     pg_tx_statement(tx, SQL_HANDOFF_RECORDING_FETCHED);
     pg_tx_uuid(tx, recording_id);
     pg_tx_cstr(tx, path);
     pg_tx_cstr(tx, url);
     pg_tx_i64(tx, bytes);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 int store_recording_missed(struct pg_tx **op, struct pg_pool *db,
@@ -231,9 +207,9 @@ int store_recording_missed(struct pg_tx **op, struct pg_pool *db,
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_done = on_done;
+    ask->on.done = on_done;
     pg_tx_statement(tx, SQL_HANDOFF_RECORDING_MISSED);
     pg_tx_uuid(tx, recording_id);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }

@@ -2,37 +2,7 @@
 
 #include "base/alloc.h"
 #include "store/pg_tx.h"
-
-struct ask {
-    union {
-        store_done_fn *done;
-        store_history_fn *history;
-        store_replay_fn *replay;
-        store_count_fn *count;
-        store_orphan_due_fn *due;
-        store_orphan_fn *orphan;
-        store_status_fn *status;
-    } on;
-    void *arg;
-};
-
-static struct ask *ask_new(struct pg_tx *tx, void *arg)
-{
-    struct ask *ask = pg_tx_alloc(tx, sizeof *ask);
-    ask->arg = arg;
-    return ask;
-}
-
-static bool has_row(const struct pg_answer *a)
-{
-    return a->fault.class == FAULT_NONE && pg_rows(a, 0) > 0;
-}
-
-static void on_done_only(const struct pg_answer *a, void *arg)
-{
-    const struct ask *ask = arg;
-    ask->on.done(&a->fault, ask->arg);
-}
+#include "store/store_ask.h"
 
 /* --- histories ----------------------------------------------------------------------------------- */
 
@@ -52,7 +22,7 @@ static void on_history(const struct pg_answer *a, void *arg)
     const struct ask *ask = arg;
     struct store_history h = {.state = STORE_HISTORY_ACCEPT};
     struct fault fault = a->fault;
-    if (fault.class == FAULT_NONE && !has_row(a)) {
+    if (fault.class == FAULT_NONE && !ask_has_row(a, 0)) {
         fault = fault_make(FAULT_BROKEN, 0, "check_in", "no answer");
     }
     if (fault.class == FAULT_NONE) {
@@ -93,7 +63,7 @@ static void on_replay(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     struct store_replayed sum = {0};
-    if (has_row(a)) {
+    if (ask_has_row(a, 0)) {
         sum.known = (int32_t)pg_i64(a, 0, 0, COL_DIAL_REPLAY_KNOWN);
         sum.rebuilt = (int32_t)pg_i64(a, 0, 0, COL_DIAL_REPLAY_REBUILT);
         sum.unplaceable = (int32_t)pg_i64(a, 0, 0, COL_DIAL_REPLAY_UNPLACEABLE);
@@ -128,13 +98,14 @@ int store_replay_done(struct pg_tx **op, struct pg_pool *db, struct str nodes,
     pg_tx_i64(tx, sum->rebuilt);
     pg_tx_i64(tx, sum->unplaceable);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 static void on_unfinished(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    ask->on.count(&a->fault, has_row(a) ? pg_i64(a, 0, 0, COL_DIAL_UNFINISHED_UNFINISHED) : -1,
+    ask->on.count(&a->fault,
+                  ask_has_row(a, 0) ? pg_i64(a, 0, 0, COL_DIAL_UNFINISHED_UNFINISHED) : -1,
                   ask->arg);
 }
 
@@ -152,7 +123,7 @@ int store_unfinished(struct pg_tx **op, struct pg_pool *db, struct str calls,
 static void on_adopted(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
-    ask->on.status(&a->fault, has_row(a) ? pg_str(a, 0, 0, COL_CALL_ADOPT_RESULT) : STR_NONE,
+    ask->on.status(&a->fault, ask_has_row(a, 0) ? pg_str(a, 0, 0, COL_CALL_ADOPT_RESULT) : STR_NONE,
                    ask->arg);
 }
 
@@ -186,7 +157,7 @@ static void on_orphan_due(const struct pg_answer *a, void *arg)
         due[i].account_id = pg_uuid(a, 0, i, COL_DIAL_ORPHAN_DUE_ACCOUNT_ID);
         due[i].swept_until_us = pg_time(a, 0, i, COL_DIAL_ORPHAN_DUE_SWEPT_UNTIL);
     }
-    ask->on.due(&a->fault, due, count, ask->arg);
+    ask->on.orphan_due(&a->fault, due, count, ask->arg);
     xfree(due);
 }
 
@@ -195,7 +166,7 @@ int store_orphan_due(struct pg_tx **op, struct pg_pool *db, const struct store_o
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, NULL);
     struct ask *ask = ask_new(tx, arg);
-    ask->on.due = on_done;
+    ask->on.orphan_due = on_done;
     pg_tx_statement(tx, SQL_DIAL_ORPHAN_DUE);
     pg_tx_i64(tx, when->every_ms);
     pg_tx_i64(tx, when->hold_ms);
@@ -209,7 +180,7 @@ static void on_orphan(const struct pg_answer *a, void *arg)
 {
     const struct ask *ask = arg;
     struct store_orphan_sum sum = {0};
-    if (has_row(a)) {
+    if (ask_has_row(a, 0)) {
         sum.known = (int32_t)pg_i64(a, 0, 0, COL_DIAL_ORPHAN_SWEEP_KNOWN);
         sum.adopted = (int32_t)pg_i64(a, 0, 0, COL_DIAL_ORPHAN_SWEEP_ADOPTED);
         sum.orphans = (int32_t)pg_i64(a, 0, 0, COL_DIAL_ORPHAN_SWEEP_ORPHANS);
@@ -249,5 +220,5 @@ int store_orphan_swept(struct pg_tx **op, struct pg_pool *db, const struct store
     pg_tx_i64(tx, sum->orphans);
     pg_tx_word(tx, failed);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }

@@ -2,25 +2,7 @@
 
 #include "base/alloc.h"
 #include "store/pg_tx.h"
-
-/* What a unit keeps for its callback; lives in the unit's own memory. */
-struct ask {
-    union {
-        store_analysis_jobs_fn *on_jobs;
-        store_analysis_call_fn *on_call;
-        store_insight_fn *on_stored;
-        store_again_fn *on_again;
-        store_done_fn *on_done;
-    };
-    void *arg;
-};
-
-static struct ask *ask_new(struct pg_tx *tx, void *arg)
-{
-    struct ask *ask = pg_tx_alloc(tx, sizeof *ask);
-    ask->arg = arg;
-    return ask;
-}
+#include "store/store_ask.h"
 
 static void on_jobs_answer(const struct pg_answer *answer, void *arg)
 {
@@ -33,7 +15,7 @@ static void on_jobs_answer(const struct pg_answer *answer, void *arg)
         jobs[i].call_id = pg_uuid(answer, 0, i, COL_INSIGHT_TAKE_CALL_ID);
         jobs[i].tries = (int32_t)pg_i64(answer, 0, i, COL_INSIGHT_TAKE_TRIES);
     }
-    ask->on_jobs(&answer->fault, jobs, count, ask->arg);
+    ask->on.analysis_jobs(&answer->fault, jobs, count, ask->arg);
     xfree(jobs);
 }
 
@@ -43,7 +25,7 @@ int store_analysis_take(struct pg_tx **op, struct pg_pool *db, const struct uuid
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, NULL);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_jobs = on_done;
+    ask->on.analysis_jobs = on_done;
     pg_tx_statement(tx, SQL_INSIGHT_TAKE);
     pg_tx_uuid(tx, worker_id);
     pg_tx_i64(tx, want);
@@ -58,7 +40,7 @@ static void on_call_answer(const struct pg_answer *answer, void *arg)
     const struct ask *ask = arg;
     struct store_analysis_call call = {.found = false};
     if (answer->fault.class != FAULT_NONE || pg_rows(answer, 0) == 0) {
-        ask->on_call(&answer->fault, &call, ask->arg);
+        ask->on.analysis_call(&answer->fault, &call, ask->arg);
         return;
     }
     size_t count = pg_rows(answer, 1);
@@ -79,7 +61,7 @@ static void on_call_answer(const struct pg_answer *answer, void *arg)
     call.opted_out = pg_bool(answer, 0, 0, COL_INSIGHT_CALL_OPTED_OUT);
     call.turns = turns;
     call.turn_count = count;
-    ask->on_call(&answer->fault, &call, ask->arg);
+    ask->on.analysis_call(&answer->fault, &call, ask->arg);
     xfree(turns);
 }
 
@@ -88,7 +70,7 @@ int store_analysis_call(struct pg_tx **op, struct pg_pool *db, const struct stor
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, &job->organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_call = on_done;
+    ask->on.analysis_call = on_done;
     pg_tx_statement(tx, SQL_INSIGHT_CALL);
     pg_tx_uuid(tx, &job->call_id);
     pg_tx_statement(tx, SQL_INSIGHT_TRANSCRIPT);
@@ -100,9 +82,9 @@ static void on_stored_answer(const struct pg_answer *answer, void *arg)
 {
     const struct ask *ask = arg;
     bool there = answer->fault.class == FAULT_NONE && pg_rows(answer, 0) == 1;
-    ask->on_stored(&answer->fault, there && pg_bool(answer, 0, 0, COL_INSIGHT_STORE_STORED),
-                   there ? (int32_t)pg_i64(answer, 0, 0, COL_INSIGHT_STORE_TASKS_MADE) : 0,
-                   ask->arg);
+    ask->on.insight(&answer->fault, there && pg_bool(answer, 0, 0, COL_INSIGHT_STORE_STORED),
+                    there ? (int32_t)pg_i64(answer, 0, 0, COL_INSIGHT_STORE_TASKS_MADE) : 0,
+                    ask->arg);
 }
 
 int store_insight_put(struct pg_tx **op, struct pg_pool *db, const struct store_insight *insight,
@@ -110,7 +92,7 @@ int store_insight_put(struct pg_tx **op, struct pg_pool *db, const struct store_
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, &insight->job->organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_stored = on_done;
+    ask->on.insight = on_done;
     pg_tx_statement(tx, SQL_INSIGHT_STORE);
     pg_tx_uuid(tx, &insight->job->job_id);
     pg_tx_uuid(tx, insight->worker_id);
@@ -123,19 +105,13 @@ int store_insight_put(struct pg_tx **op, struct pg_pool *db, const struct store_
     return pg_tx_start(&tx, op, on_stored_answer, ask);
 }
 
-static void on_done_only(const struct pg_answer *answer, void *arg)
-{
-    const struct ask *ask = arg;
-    ask->on_done(&answer->fault, ask->arg);
-}
-
 int store_analysis_fail(struct pg_tx **op, struct pg_pool *db, const struct store_analysis_job *job,
                         const struct uuid *worker_id, const char *error, const json_t *usage,
                         int64_t retry_us, int64_t at_us, store_done_fn *on_done, void *arg)
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, &job->organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_done = on_done;
+    ask->on.done = on_done;
     pg_tx_statement(tx, SQL_INSIGHT_JOB_FAIL);
     pg_tx_uuid(tx, &job->job_id);
     pg_tx_uuid(tx, worker_id);
@@ -143,7 +119,7 @@ int store_analysis_fail(struct pg_tx **op, struct pg_pool *db, const struct stor
     pg_tx_json(tx, usage);
     pg_tx_time(tx, retry_us);
     pg_tx_time(tx, at_us);
-    return pg_tx_start(&tx, op, on_done_only, ask);
+    return pg_tx_start(&tx, op, ask_done_only, ask);
 }
 
 static void on_again_answer(const struct pg_answer *answer, void *arg)
@@ -151,7 +127,7 @@ static void on_again_answer(const struct pg_answer *answer, void *arg)
     const struct ask *ask = arg;
     bool queued = answer->fault.class == FAULT_NONE && pg_rows(answer, 0) == 1 &&
                   pg_bool(answer, 0, 0, COL_INSIGHT_AGAIN_QUEUED);
-    ask->on_again(&answer->fault, queued, ask->arg);
+    ask->on.again(&answer->fault, queued, ask->arg);
 }
 
 int store_analysis_again(struct pg_tx **op, struct pg_pool *db, const struct uuid *organization_id,
@@ -160,7 +136,7 @@ int store_analysis_again(struct pg_tx **op, struct pg_pool *db, const struct uui
 {
     struct pg_tx *tx = pg_tx_new(db, PG_WORKER, organization_id);
     struct ask *ask = ask_new(tx, arg);
-    ask->on_again = on_done;
+    ask->on.again = on_done;
     pg_tx_statement(tx, SQL_INSIGHT_AGAIN);
     pg_tx_uuid(tx, call_id);
     pg_tx_time(tx, at_us);
