@@ -1,6 +1,6 @@
 -- The claim: takes due rows of the queue, asks the gate, and writes the intent, for all tenants, fairly, while
 -- counting lines and calls per second in the database, so that no number of daemons exceeds a limit. How the shares
--- are made: docs/decisions/0120.
+-- are made: docs/decisions/0015.
 --
 -- Locks: the claim_pace rows of the campaign and of its accounts (skipped when another session holds them), queue
 -- rows (skipped when locked), an advisory lock per number (skipped when held). It waits for nothing but the
