@@ -64,7 +64,6 @@ $$;
 
 -- The caller ids of a campaign whose accounts this session could lock, each with its room, and those accounts with
 -- theirs; an account's room is shared by its numbers and counted down by the caller.
-DROP FUNCTION IF EXISTS engine.claim_lines(public.campaigns, timestamptz);
 CREATE OR REPLACE FUNCTION engine.claim_lines(c public.campaigns, p_at timestamptz, OUT lines engine.line[], OUT accounts uuid[],
                                    OUT rooms int4[])
 LANGUAGE plpgsql SET search_path = ''
@@ -105,7 +104,6 @@ $$;
 -- Which line phones this lead: always the same one while it has room, so that a person sees one number. suits: which
 -- lines belong to the series that the law asks for (NULL: it asks for none); where none of them has room, any will do,
 -- and the gate says why not. 0 = none.
-DROP FUNCTION IF EXISTS engine.pick_line(engine.line[], jsonb, uuid);
 CREATE OR REPLACE FUNCTION engine.pick_line(lines engine.line[], accounts uuid[], rooms int4[], suits boolean[], p_lead uuid) RETURNS int4
 LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$
@@ -147,7 +145,6 @@ $$;
 
 -- Puts blocked rows back, so that they do not stand before others: until the moment their reason can change, or for
 -- good when nothing but somebody's act changes it.
-DROP FUNCTION IF EXISTS engine.claim_defer(public.call_queue, app.verdict, timestamptz);
 CREATE OR REPLACE FUNCTION engine.claim_defer(p_organization uuid, p_rows engine.put_back[], p_at timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -163,7 +160,6 @@ $$;
 
 -- Writes the intents: call logs (each insert runs the gate again), journal entries, queue rows in processing. One
 -- statement a table for all of them: what Postgres prepares for each statement is then shared.
-DROP FUNCTION IF EXISTS engine.claim_write(public.call_queue, public.campaigns, engine.line, text, jsonb, uuid, uuid, timestamptz, int8, timestamptz);
 CREATE OR REPLACE FUNCTION engine.claim_write(c public.campaigns, p_picks engine.pick[], p_node uuid, p_worker uuid, p_until timestamptz,
                                    p_at timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = ''
@@ -216,8 +212,6 @@ BEGIN
     RETURN ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int8;
 END
 $$;
-
-DROP FUNCTION IF EXISTS engine.claim_verdict(public.campaigns, public.leads, text, text, jsonb, timestamptz);
 
 -- The rows of a campaign, best first, until p_want of them passed, lines or rows ran out, or p_most were looked at; those
 -- that may not be dialed now are put back page by page. closed remembers, for the zones and places of leads seen
@@ -331,7 +325,6 @@ $$;
 -- Up to p_want calls of one campaign, which the caller has locked, their intents written; work: rows that were looked
 -- at in vain. An error in here is this campaign's alone: it is told to the server's log, and the others are served.
 -- alone: after a refusal at the moment of writing, one row at a time.
-DROP FUNCTION IF EXISTS engine.claim_campaign(uuid, uuid, int4, uuid, uuid, timestamptz, timestamptz);
 CREATE OR REPLACE FUNCTION engine.claim_campaign(p_organization uuid, p_campaign uuid, p_want int4, p_most int4, p_node uuid, p_worker uuid,
     p_until timestamptz, p_at timestamptz, alone boolean, OUT claimed engine.claimed[], OUT work int4)
 LANGUAGE plpgsql SET search_path = ''
@@ -399,7 +392,6 @@ $$;
 
 -- Tenants that have something due, the least served by weight first, each with its part of p_want. One that was idle or
 -- blocked for long does not take everything until it has caught up: it stands 20 calls by weight behind the most served.
-DROP FUNCTION IF EXISTS engine.claim_tenants(timestamptz);
 CREATE OR REPLACE FUNCTION engine.claim_tenants(p_want int4, p_at timestamptz)
 RETURNS TABLE (organization_id uuid, weight int4, since float8, quota int4)
 LANGUAGE plpgsql STABLE
@@ -570,7 +562,6 @@ BEGIN
 END
 $$;
 
-DROP FUNCTION IF EXISTS engine.claim_plan(int4, timestamptz), engine.serve(jsonb, text, uuid, uuid, float8, int4, int4);
 CREATE OR REPLACE FUNCTION engine.serve(served jsonb, scope text, organization uuid, scope_id uuid, since float8, got float8, weight int4) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = ''
 AS $$

@@ -152,7 +152,6 @@ $$;
 
 -- Whether the lead is tried again after this attempt, and when. `job` is its queue row as it is after the attempt's
 -- end was written, so attempt_count includes it.
-DROP FUNCTION IF EXISTS app.retry_plan(public.call_logs, text, boolean, timestamptz);
 CREATE OR REPLACE FUNCTION app.retry_plan(call public.call_logs, job public.call_queue, outcome text, permanent boolean, at timestamptz,
                                OUT will_retry boolean, OUT next_retry_at timestamptz, OUT reason text)
 LANGUAGE plpgsql STABLE SET search_path = ''

@@ -77,7 +77,6 @@ $$;
 -- kill) changes nothing, not even when it was lifted in between. `phone` is what the daemon knew the person by:
 -- it counts when the call itself is not known here any more (restored, lost in a failover). No row: no such call,
 -- and no number; then nothing is on record.
-DROP FUNCTION IF EXISTS app.opt_out(uuid, text, text, timestamptz);
 CREATE OR REPLACE FUNCTION app.opt_out(call_id uuid, source text, words text, at timestamptz, phone text DEFAULT NULL)
 RETURNS TABLE (added boolean, removed int4, live_calls text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''

@@ -1,8 +1,6 @@
 -- The carrier's whole list against ours, and what an operator knows better than either.
 SET LOCAL ROLE app_owner;
 
-DROP FUNCTION IF EXISTS app.orphan_check(uuid, text, text, text, timestamptz, int8, int8, timestamptz);
-
 -- Whose is a call that the carrier lists? known: it is an attempt's, or the leg of one of our people.
 CREATE OR REPLACE FUNCTION app.orphan_known(account uuid, call_uuid text, parent_uuid text, from_number text, to_number text,
                                             initiated_at timestamptz, skew_ms int8, horizon_ms int8) RETURNS boolean

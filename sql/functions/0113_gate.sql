@@ -5,11 +5,6 @@
 -- One function per check; app.gate_steps() holds their order. app.gate() stops at the first that fails, app.gate_checks()
 -- goes through all of them for whoever asks why.
 SET LOCAL ROLE app_owner;
-DROP FUNCTION IF EXISTS app.gate(uuid, uuid, uuid, text, timestamptz, uuid, boolean);
-DROP FUNCTION IF EXISTS app.gate_consent(public.campaigns, text, text, jsonb, timestamptz);
-DROP FUNCTION IF EXISTS app.gate_window(public.campaigns, text[], jsonb, timestamptz);
-DROP FUNCTION IF EXISTS app.gate_number(public.organizations, text, jsonb, uuid, timestamptz);
-DROP FUNCTION IF EXISTS app.gate_pace(public.campaigns, text, uuid, timestamptz);
 
 CREATE OR REPLACE FUNCTION app.check_campaign(c public.campaigns, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql IMMUTABLE
@@ -441,7 +436,6 @@ END
 $$;
 
 -- US-7 and the carrier's surcharge: too many of a campaign's answered calls had nobody there, or ended at once.
-DROP FUNCTION IF EXISTS app.check_guard(public.campaigns, text, float8, int4, int4, timestamptz);
 CREATE OR REPLACE FUNCTION app.check_guard(p_kind text, p_share float8, p_min int4, calls int8, bad int8, p_at timestamptz)
 RETURNS app.verdict
 LANGUAGE plpgsql IMMUTABLE
@@ -469,7 +463,6 @@ END
 $$;
 
 -- Caller id, lines and calls per second of account and campaign.
-DROP FUNCTION IF EXISTS app.pace_recent(uuid, uuid, uuid, uuid, timestamptz, interval);
 CREATE OR REPLACE FUNCTION app.check_line(c public.campaigns, p_from text, p_self uuid, p_at timestamptz) RETURNS app.verdict
 LANGUAGE plpgsql STABLE
 AS $$

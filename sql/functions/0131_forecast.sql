@@ -260,7 +260,6 @@ $$;
 
 -- When the gate lets a lead be dialed, from a moment on; or the reason why it will not, by itself. Its row is fetched by
 -- key here, so that no statistics can make that a scan.
-DROP FUNCTION IF EXISTS app.forecast_lead(public.campaigns, public.organizations, public.leads, int4, timestamptz);
 CREATE OR REPLACE FUNCTION app.forecast_lead(c public.campaigns, o public.organizations, p_lead uuid, p_tries int4, p_from timestamptz, places jsonb,
                                              OUT place jsonb, OUT phone text, OUT due timestamptz, OUT reason text)
 LANGUAGE plpgsql STABLE SET search_path = ''
