@@ -36,8 +36,8 @@ jobs_count() {
     echo "$cores"
 }
 
-# build_tree DIR [meson options]: configures once, reconfigures when options changed, builds all. Two
-# callers of one directory take turns.
+# build_tree DIR [meson options]: configures once, reconfigures when options changed, builds all, or only
+# the targets named in BUILD_TARGETS. Two callers of one directory take turns.
 build_tree() {
     mkdir -p "$(dirname "$1")"
     (
@@ -45,6 +45,9 @@ build_tree() {
         build_locked "$@"
     ) 8>"$1.lock"
 }
+
+# What is to be fast: no sanitizers, assertions on, no tests.
+build_release() { build_tree "$BUILD_DIR/release" --buildtype=release -Db_ndebug=false -Dtests=false; }
 
 build_locked() {
     local dir=$1
@@ -62,7 +65,8 @@ build_locked() {
         }
     fi
     printf '%s' "$*" >"$dir/.dialwright-options"
-    ninja -C "$dir" -j "$(jobs_count)" >"$dir.log" 2>&1 || {
+    # shellcheck disable=SC2086 # several targets
+    ninja -C "$dir" -j "$(jobs_count)" ${BUILD_TARGETS:-} >"$dir.log" 2>&1 || {
         grep -avE '^\[[0-9]+/[0-9]+\]|^ninja: ' "$dir.log" | tail -60 >&2
         return 1
     }

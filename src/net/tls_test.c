@@ -299,18 +299,26 @@ static void on_dialed(struct ws_conn *c, const struct fault *fault, void *arg)
     w->ws = c;
 }
 
+/* A WebSocket to that path of the server, open. */
+static void dial_path(struct world *w, const char *path)
+{
+    struct ws_dial *dial = NULL;
+    char url[80];
+    open_world(w, "wss", "IP:127.0.0.1", true);
+    snprintf(url, sizeof url, "wss://127.0.0.1:%u%s", w->server.port, path);
+    struct ws_ask ask = {.url = url,
+                         .timeout_ms = 10000,
+                         .message_max = FRAME_BYTES,
+                         .handlers = {on_message, on_close, w}};
+    cr_assert_eq(ws_connect(&dial, w->client, &ask, on_dialed, w), 0);
+    WAIT_FOR(w->loop, w->dones == 1);
+    cr_assert_not_null(w->ws, "%s", w->fault.text);
+}
+
 Test(tls, web_socket_reads_all_that_tls_holds)
 {
     struct world w;
-    struct ws_dial *dial = NULL;
-    open_world(&w, "wss", "IP:127.0.0.1", true);
-    struct ws_ask ask = {.url = w.url,
-                         .timeout_ms = 10000,
-                         .message_max = FRAME_BYTES,
-                         .handlers = {on_message, on_close, &w}};
-    cr_assert_eq(ws_connect(&dial, w.client, &ask, on_dialed, &w), 0);
-    WAIT_FOR(w.loop, w.dones == 1);
-    cr_assert_not_null(w.ws, "%s", w.fault.text);
+    dial_path(&w, "/x");
     int64_t start_us = loop_now_us(w.loop);
     WAIT_FOR(w.loop, w.messages == BURST);
     cr_expect_lt(loop_now_us(w.loop) - start_us, PATIENCE_MS * 500LL,
@@ -327,17 +335,7 @@ Test(tls, web_socket_reads_all_that_tls_holds)
 Test(tls, web_socket_reads_many_small_records)
 {
     struct world w;
-    struct ws_dial *dial = NULL;
-    char url[80];
-    open_world(&w, "wss", "IP:127.0.0.1", true);
-    snprintf(url, sizeof url, "wss://127.0.0.1:%u/tiny", w.server.port);
-    struct ws_ask ask = {.url = url,
-                         .timeout_ms = 10000,
-                         .message_max = FRAME_BYTES,
-                         .handlers = {on_message, on_close, &w}};
-    cr_assert_eq(ws_connect(&dial, w.client, &ask, on_dialed, &w), 0);
-    WAIT_FOR(w.loop, w.dones == 1);
-    cr_assert_not_null(w.ws, "%s", w.fault.text);
+    dial_path(&w, "/tiny");
     sem_wait(&w.server.sent);
     WAIT_FOR(w.loop, w.messages == TINY || w.closes > 0);
     cr_expect_eq(w.messages, TINY);
@@ -349,15 +347,7 @@ Test(tls, web_socket_reads_many_small_records)
 Test(tls, web_socket_outlives_the_errors_of_others)
 {
     struct world w;
-    struct ws_dial *dial = NULL;
-    open_world(&w, "wss", "IP:127.0.0.1", true);
-    struct ws_ask ask = {.url = w.url,
-                         .timeout_ms = 10000,
-                         .message_max = FRAME_BYTES,
-                         .handlers = {on_message, on_close, &w}};
-    cr_assert_eq(ws_connect(&dial, w.client, &ask, on_dialed, &w), 0);
-    WAIT_FOR(w.loop, w.dones == 1);
-    cr_assert_not_null(w.ws, "%s", w.fault.text);
+    dial_path(&w, "/x");
     ERR_raise(ERR_LIB_SSL, SSL_R_CERTIFICATE_VERIFY_FAILED);
     WAIT_FOR(w.loop, w.messages == BURST || w.closes > 0);
     for (int i = 1; i <= 5 && w.closes == 0; i++) {
@@ -375,17 +365,7 @@ Test(tls, web_socket_outlives_the_errors_of_others)
 Test(tls, web_socket_writes_through_backpressure)
 {
     struct world w;
-    struct ws_dial *dial = NULL;
-    open_world(&w, "wss", "IP:127.0.0.1", true);
-    char url[80];
-    snprintf(url, sizeof url, "wss://127.0.0.1:%u/hold", w.server.port);
-    struct ws_ask ask = {.url = url,
-                         .timeout_ms = 10000,
-                         .message_max = FRAME_BYTES,
-                         .handlers = {on_message, on_close, &w}};
-    cr_assert_eq(ws_connect(&dial, w.client, &ask, on_dialed, &w), 0);
-    WAIT_FOR(w.loop, w.dones == 1);
-    cr_assert_not_null(w.ws, "%s", w.fault.text);
+    dial_path(&w, "/hold");
     char *text = xmalloc(FRAME_BYTES);
     memset(text, 'z', FRAME_BYTES);
     size_t sum = 0;

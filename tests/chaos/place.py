@@ -64,11 +64,10 @@ class Disk:
             os.unlink(self.ballast)
 
     def gone(self):
-        for _ in range(50 if self.mounted else 0):
-            if subprocess.run(["umount", self.path], capture_output=True, check=False).returncode == 0:
-                self.mounted = False
-                return
-            time.sleep(0.1)
+        if self.mounted:
+            world.until(lambda: subprocess.run(["umount", self.path], capture_output=True, check=False).returncode == 0, 5,
+                        "nobody to use " + self.path)
+            self.mounted = False
 
 
 class Node(world.Process):

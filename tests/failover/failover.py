@@ -10,6 +10,7 @@ dialed upon are really lost: a run that lost none has proven nothing and fails. 
 compared with the ledger. The last line is `N failovers, M violations`.
 """
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -75,9 +76,9 @@ def one_campaign(w, name, first, leads, rng, rate=None):
 
 
 def wait_dials(w, wanted, seconds):
-    deadline = time.monotonic() + seconds
-    while len(dials(w)) < wanted and time.monotonic() < deadline:
-        time.sleep(0.01)
+    """A moment in the middle of the campaign: so many dials, or so long."""
+    with contextlib.suppress(world.StoryError):
+        world.until(lambda: len(dials(w)) >= wanted, seconds, "%d dials" % wanted, every=0.01)
 
 
 def one_round(w, n, options, rng):

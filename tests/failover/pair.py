@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
+
+import world
 
 SETTINGS = """
 listen_addresses = ''
@@ -128,8 +129,8 @@ class Server:
         for child in children(pid):
             os.kill(child, signal.SIGKILL)
         os.kill(pid, signal.SIGKILL)
-        while os.path.exists("/proc/%d" % pid) and "defunct" not in title(pid) and title(pid):
-            time.sleep(0.01)
+        world.until(lambda: not os.path.exists("/proc/%d" % pid) or "defunct" in title(pid) or not title(pid), 10,
+                    "the end of %d" % pid, every=0.01)
 
     def stop(self):
         if self.pid():

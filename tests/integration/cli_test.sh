@@ -1,58 +1,10 @@
 #!/usr/bin/env bash
 # cli_test.sh BUILD -- the commands against a real Postgres, each as a person would type it. Prints TAP.
 set -uo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-build=${1:-$root/build/asan}
-dw=$build/src/dialwright
-tmp=$(mktemp -d)
-count=0
-bad=0
-
-# check NAME CONDITION-COMMAND...
-check() {
-    local name=$1
-    shift
-    count=$((count + 1))
-    if "$@" >"$tmp/check" 2>&1; then
-        echo "ok $count - cli: $name"
-    else
-        bad=$((bad + 1))
-        echo "not ok $count - cli: $name"
-        { cat "$tmp/check" "$tmp/out" "$tmp/err"; } 2>/dev/null | head -20 | sed 's/^/# /'
-    fi
-}
-
-# dw CODE ARGUMENTS...: runs the program; fails unless it ends with CODE. Output in $tmp/out, $tmp/err.
-dw() {
-    local want=$1 code=0
-    shift
-    "$dw" "$@" >"$tmp/out" 2>"$tmp/err" || code=$?
-    [ "$code" -eq "$want" ] || {
-        echo "dialwright $* ended with $code, not $want"
-        return 1
-    }
-}
-says() { grep -qF -- "$1" "$tmp/out" "$tmp/err"; }
-# one_object: stdout holds exactly one JSON object, and a Python expression over it (o) is true.
-one_object() {
-    python3 - "$tmp/out" "${1:-True}" <<'PY'
-import json, sys
-text = open(sys.argv[1]).read()
-o = json.loads(text)
-assert text.count("\n") == 1, "more than one line"
-assert isinstance(o, dict) and eval(sys.argv[2]), text
-PY
-}
+# shellcheck source=tests/integration/cli_lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cli_lib.sh"
+cli_begin cli "${1:?usage: $0 BUILD}"
 query() { [ "$(psql -qAtX "$admin" -c "$1")" = "$2" ]; }
-
-"$root/tools/pg-private" --purpose clitest start >/dev/null || exit 1
-trap '"$root/tools/pg-private" --purpose clitest destroy; rm -rf "$tmp"' EXIT
-admin=$("$root/tools/pg-private" --purpose clitest createdb dialwright)
-DATABASE_URL=$("$root/tools/pg-private" --purpose clitest url dialwright app_login)
-DIALWRIGHT_SECRET=0123456789abcdef0123456789abcdef
-DIALWRIGHT_KEK=$(printf '42%.0s' {1..32})
-export DATABASE_URL DIALWRIGHT_SECRET DIALWRIGHT_KEK DIALWRIGHT_MIGRATE_URL=$admin
-unset PLIVO_AUTH_ID PLIVO_AUTH_TOKEN
 
 # Words, help, usage.
 check "no command is wrong usage" dw 2
@@ -247,5 +199,4 @@ check "setup --describe" dw 0 setup --describe
 check "docs/setup-file.md is what it prints" diff "$tmp/out" "$root/docs/setup-file.md"
 check "serve refuses to start without settings" dw 2 serve
 check "and says what to set" says DIALWRIGHT_PUBLIC_URL
-echo "1..$count"
-exit $((bad > 0))
+cli_end

@@ -1,56 +1,10 @@
 #!/usr/bin/env bash
 # forecast_test.sh BUILD -- `why` and `forecast` against a real Postgres, as a person would type them. Prints TAP.
 set -uo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-build=${1:-$root/build/asan}
-dw=$build/src/dialwright
-tmp=$(mktemp -d)
-count=0
-bad=0
-
-# check NAME CONDITION-COMMAND...
-check() {
-    local name=$1
-    shift
-    count=$((count + 1))
-    if "$@" >"$tmp/check" 2>&1; then
-        echo "ok $count - forecast: $name"
-    else
-        bad=$((bad + 1))
-        echo "not ok $count - forecast: $name"
-        { cat "$tmp/check" "$tmp/out" "$tmp/err"; } 2>/dev/null | head -20 | sed 's/^/# /'
-    fi
-}
-# dw CODE ARGUMENTS...: runs the program; fails unless it ends with CODE. Output in $tmp/out, $tmp/err.
-dw() {
-    local want=$1 code=0
-    shift
-    "$dw" "$@" >"$tmp/out" 2>"$tmp/err" || code=$?
-    [ "$code" -eq "$want" ] || {
-        echo "dialwright $* ended with $code, not $want"
-        return 1
-    }
-}
-says() { grep -qF -- "$1" "$tmp/out" "$tmp/err"; }
-# object EXPRESSION: stdout holds exactly one JSON object, and a Python expression over it (o) is true.
-object() {
-    python3 - "$tmp/out" "$1" <<'PY'
-import json, sys
-text = open(sys.argv[1]).read()
-o = json.loads(text)
-assert text.count("\n") == 1, "more than one line"
-assert isinstance(o, dict) and eval(sys.argv[2]), text[:3000]
-PY
-}
+# shellcheck source=tests/integration/cli_lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cli_lib.sh"
+cli_begin forecast "${1:?usage: $0 BUILD}"
 run() { psql -qAtX -v ON_ERROR_STOP=1 "$admin" -c "$1"; }
-
-"$root/tools/pg-private" --purpose forecasttest start >/dev/null || exit 1
-trap '"$root/tools/pg-private" --purpose forecasttest destroy; rm -rf "$tmp"' EXIT
-admin=$("$root/tools/pg-private" --purpose forecasttest createdb dialwright)
-DATABASE_URL=$("$root/tools/pg-private" --purpose forecasttest url dialwright app_login)
-DIALWRIGHT_SECRET=0123456789abcdef0123456789abcdef
-export DATABASE_URL DIALWRIGHT_SECRET DIALWRIGHT_MIGRATE_URL=$admin
-unset PLIVO_AUTH_ID PLIVO_AUTH_TOKEN
 "$dw" migrate >/dev/null || exit 1
 
 # Two tenants with the same set-up; "main" of the first has 200 leads, of whom 20 are barred and 20 lack consent.
@@ -82,13 +36,13 @@ export at=2026-11-16T15:00:00Z # a Monday, ten in New York
 # forecast
 check "answers" dw 0 --help
 check "a campaign" dw 0 forecast main --org org-1 --at $at --json
-check "who is called and who is not, and why" object \
+check "who is called and who is not, and why" one_object \
     "o['leads'] == 200 and o['callable'] == 160 and {b['reason']: b['leads'] for b in o['not_called']} == {'dnc_internal': 20, 'consent_missing': 20}"
-check "when it is done, with a range" object "o['end'] == 'finished' and o['done']['p10'] <= o['done']['median'] <= o['done']['p90'] and o['done_s'] > 3600"
-check "calls of each day add up" object "abs(sum(d['calls'] for d in o['calls_by_day']) - o['calls']['median']) < 0.1 * o['calls']['median']"
-check "cost and short calls" object "o['cost']['total_micros']['median'] == o['cost']['total_micros']['median'] > 0 and 0 < o['short_calls']['ratio'] < 1 and o['short_calls']['guard'] == 0.2"
-check "and what was assumed" object "any('defaults' in a for a in o['assumptions']) and len(o['assumptions']) >= 5"
-check "never more lines than it has" object "o['lines_used']['p90'] <= 4"
+check "when it is done, with a range" one_object "o['end'] == 'finished' and o['done']['p10'] <= o['done']['median'] <= o['done']['p90'] and o['done_s'] > 3600"
+check "calls of each day add up" one_object "abs(sum(d['calls'] for d in o['calls_by_day']) - o['calls']['median']) < 0.1 * o['calls']['median']"
+check "cost and short calls" one_object "o['cost']['total_micros']['median'] == o['cost']['total_micros']['median'] > 0 and 0 < o['short_calls']['ratio'] < 1 and o['short_calls']['guard'] == 0.2"
+check "and what was assumed" one_object "any('defaults' in a for a in o['assumptions']) and len(o['assumptions']) >= 5"
+check "never more lines than it has" one_object "o['lines_used']['p90'] <= 4"
 cp "$tmp/out" "$tmp/first"
 check "again" dw 0 forecast main --org org-1 --at $at --json
 check "the same seed says the same" python3 -c "
@@ -118,17 +72,17 @@ check "nothing was changed" test "$(run "SELECT count(*) FILTER (WHERE status = 
 
 # forecast of what cannot be
 check "no leads" dw 0 forecast empty --org org-1 --at $at --json
-check "nobody is called" object "o['leads'] == 0 and o['calls']['p90'] == 0 and o['done_s'] == 0 and o['calls_by_day'] == []"
+check "nobody is called" one_object "o['leads'] == 0 and o['calls']['p90'] == 0 and o['done_s'] == 0 and o['calls_by_day'] == []"
 check "in words" dw 0 forecast empty --org org-1 --at $at
 check "too" says "Nobody will be called"
 check "closed for ever" dw 0 forecast over --org org-1 --at $at --json
-check "is told as its dates" object "o['callable'] == 0 and {b['reason'] for b in o['not_called']} == {'dates', 'dnc_internal', 'consent_missing'}"
+check "is told as its dates" one_object "o['callable'] == 0 and {b['reason'] for b in o['not_called']} == {'dates', 'dnc_internal', 'consent_missing'}"
 check "everybody barred" dw 0 forecast barred --org org-1 --at $at --json
-check "is told" object "o['callable'] == 0 and o['not_called'] == [{'reason': 'dnc_internal', 'leads': 20, 'words': 'this number asked not to be called'}]"
+check "is told" one_object "o['callable'] == 0 and o['not_called'] == [{'reason': 'dnc_internal', 'leads': 20, 'words': 'this number asked not to be called'}]"
 check "no caller id is a refusal" dw 3 forecast silent --org org-1 --at $at --json
-check "that says so" object "'no active caller id' in o['refused']"
+check "that says so" one_object "'no active caller id' in o['refused']"
 check "a budget too small" dw 0 forecast poor --org org-1 --at $at --json
-check "ends it, within the budget" object "o['end'] == 'budget' and o['cost']['total_micros']['p90'] <= 3000000 and any(b['reason'] == 'budget' and b['leads'] > 10 for b in o['not_called'])"
+check "ends it, within the budget" one_object "o['end'] == 'budget' and o['cost']['total_micros']['p90'] <= 3000000 and any(b['reason'] == 'budget' and b['leads'] > 10 for b in o['not_called'])"
 check "no such campaign" dw 1 forecast nothing --org org-1
 for wrong in "--lines 0" "--lines many" "--cps 0" "--cps nan" "--hours 9" "--hours 9-9" "--hours 25-26" "--retries -1" "--runs 0" "--at yesterday" "--frobnicate"; do
     # shellcheck disable=SC2086
@@ -138,24 +92,23 @@ done
 # why
 run "ALTER TABLE campaigns DISABLE TRIGGER ALL; UPDATE campaigns SET status = 'active' WHERE name = 'main'; ALTER TABLE campaigns ENABLE TRIGGER ALL" >/dev/null
 check "why: callable" dw 0 why CRM-1 --org org-1 --campaign main --at $at --json
-check "why: every check passed" object "o['campaigns'][0]['callable'] and all(c['state'] == 'passed' for c in o['campaigns'][0]['checks']) and len(o['campaigns'][0]['checks']) > 15"
-check "why: numbers are masked" object "o['lead']['phone'] == '+*********01'"
+check "why: every check passed" one_object "o['campaigns'][0]['callable'] and all(c['state'] == 'passed' for c in o['campaigns'][0]['checks']) and len(o['campaigns'][0]['checks']) > 15"
+check "why: numbers are masked" one_object "o['lead']['phone'] == '+*********01'"
 check "why: unless asked for" dw 0 why +12122000001 --org org-1 --campaign main --at $at --show-numbers
 check "why: then they are shown" says "+12122000001"
 check "why: at night, exit 3" dw 3 why CRM-1 --org org-1 --campaign main --at 2026-11-17T03:00:00Z --json
-check "why: with the next moment and its proof" object \
+check "why: with the next moment and its proof" one_object \
     "o['campaigns'][0]['next']['at'].startswith('2026-11-17T14:00:00') and o['campaigns'][0]['next']['proof']['gate'] is None and o['campaigns'][0]['next']['proof']['before']['gate'] == 'outside_window'"
 check "why: barred, exit 3" dw 3 why CRM-3 --org org-1 --campaign main --at $at
 check "why: for people" says "this number asked not to be called"
 check "why: with a remedy" says "to change it:"
 check "why: never by itself" says "Next: never by itself (dnc_internal)"
 check "why: all campaigns of a lead" dw 0 why CRM-1 --org org-1 --at $at --json
-check "why: the active one first" object "[c['campaign'] for c in o['campaigns']][0] == 'main' and len(o['campaigns']) == 4"
+check "why: the active one first" one_object "[c['campaign'] for c in o['campaigns']][0] == 'main' and len(o['campaigns']) == 4"
 check "why: another tenant's number" dw 1 why +12122009999 --org org-1
 check "why: is nobody's, and masked" says "no lead or call +*********99"
 check "why: nobody's reference" dw 1 why CRM-9999 --org org-1
 check "why: wrong usage" dw 2 why CRM-1 --org org-1 --at noon
 check "why: an unknown option" dw 2 why CRM-1 --frobnicate
 
-echo "1..$count"
-exit "$((bad > 0))"
+cli_end

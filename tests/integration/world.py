@@ -57,7 +57,7 @@ def run(arguments, env=None, text=None, cwd=None):
     return done.stdout
 
 
-def until(condition, seconds, what):
+def until(condition, seconds, what, every=0.05):
     """Polls until condition() is true, and returns what it said."""
     deadline = time.monotonic() + seconds
     while True:
@@ -66,7 +66,7 @@ def until(condition, seconds, what):
             return got
         if time.monotonic() > deadline:
             raise StoryError("not within %d s: %s" % (seconds, what() if callable(what) else what))
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def free_port():
