@@ -153,6 +153,26 @@ GRANT EXECUTE ON FUNCTION app.context_key_set(bytea, int4) TO app_owner;
 REVOKE ALL ON FUNCTION app.active_org() FROM PUBLIC, anon;
 GRANT EXECUTE ON FUNCTION app.active_org() TO app_owner, authenticated;
 
+-- Postgres gives every new function to everybody. Takes those of a schema with one of these names (regular
+-- expressions, whole) from the public roles, and gives them to `roles`.
+CREATE OR REPLACE FUNCTION app.functions_for(schema regnamespace, names text[], roles name[] DEFAULT '{}') RETURNS void
+LANGUAGE plpgsql SET search_path = ''
+AS $$
+DECLARE
+    f regprocedure;
+    r name;
+BEGIN
+    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+              WHERE p.pronamespace = schema AND p.proname ~ ('^(' || array_to_string(names, '|') || ')$') LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
+        FOREACH r IN ARRAY roles LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', f, r);
+        END LOOP;
+    END LOOP;
+END
+$$;
+SELECT app.functions_for('app', '{functions_for}');
+
 -- One call per new tenant table: forced row-level security, equality with one scalar, nothing for the
 -- public roles beyond reading one's own rows. `clients` names the columns that authenticated may read
 -- ('*' all, '' none: secrets and machinery).

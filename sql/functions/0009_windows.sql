@@ -366,17 +366,6 @@ AS $$
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace
-                AND p.proname IN ('zone_known', 'wall_first', 'is_holiday', 'span_again', 'span_next', 'campaign_span', 'country_spans',
-                    'windows_next', 'windows_open', 'country_rules', 'lead_zones', 'laws', 'requirements', 'next_opening', 'lead_next_opening',
-                    'uuid7') LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{zone_known, wall_first, is_holiday, span_again, span_next, campaign_span, country_spans, windows_next,
+      windows_open, country_rules, lead_zones, laws, requirements, next_opening, lead_next_opening, uuid7}', '{app_owner, app_engine}');

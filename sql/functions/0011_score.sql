@@ -180,20 +180,10 @@ END
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace
-                AND (p.prorettype = 'trigger'::regtype
-                     OR p.proname IN ('call_edge', 'call_reached', 'campaign_edge', 'audit_digest', 'sentiment_label',
-                         'default_weights', 'score_contributions', 'answered_calls', 'score_lead', 'score_preview',
-                         'score_weights_set')) LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{touch, call_logs_guard, call_logs_count, call_attempts_guard, call_queue_guard, campaigns_guard, usage_count,
+      usage_campaign, do_not_call_guard, consents_guard, audit_chain, append_only, claim_pace_begin, insight_prepare,
+      update_score_on_insight, call_edge, call_reached, campaign_edge, audit_digest, sentiment_label,
+      default_weights, score_contributions, answered_calls, score_lead, score_preview, score_weights_set}', '{app_owner, app_engine}');
 GRANT EXECUTE ON FUNCTION app.sentiment_label(numeric) TO authenticated, app_worker;
 GRANT EXECUTE ON FUNCTION app.score_preview(jsonb), app.score_weights_set(jsonb, text, timestamptz) TO app_worker;

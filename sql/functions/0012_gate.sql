@@ -188,16 +188,6 @@ $$;
 CREATE OR REPLACE TRIGGER gate BEFORE INSERT ON public.call_logs FOR EACH ROW EXECUTE FUNCTION app.call_logs_gate();
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace
-                AND p.proname IN ('verdict', 'same_seller', 'minor_to_micros', 'pace', 'gate_pauses', 'gate_dnc', 'budget_used',
-                    'call_reserve', 'budget_reserved', 'budget_room', 'budget_spent', 'call_logs_gate', 'number_lock') LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{verdict, same_seller, minor_to_micros, pace, gate_pauses, gate_dnc, budget_used, call_reserve, budget_reserved,
+      budget_room, budget_spent, call_logs_gate, number_lock}', '{app_owner, app_engine}');

@@ -574,17 +574,8 @@ END
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'engine'::regnamespace
-                AND p.proname IN ('account_room', 'campaign_room', 'claim_lines', 'pick_line', 'wake', 'claim_defer', 'claim_write',
-                    'claim_write_each', 'timeline', 'claim_rows', 'claim_campaign', 'claim_tenant', 'claim_tenants',
-                    'claim_campaigns', 'campaigns_due', 'ends_visit', 'portion', 'claim', 'serve') LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('engine',
+    '{account_room, campaign_room, claim_lines, pick_line, wake, claim_defer, claim_write, claim_write_each,
+      timeline, claim_rows, claim_campaign, claim_tenant, claim_tenants, claim_campaigns, campaigns_due, ends_visit,
+      portion, claim, serve}');
 GRANT EXECUTE ON FUNCTION engine.claim(uuid, uuid, int4, timestamptz, int8) TO app_worker;

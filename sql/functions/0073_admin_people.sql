@@ -259,31 +259,17 @@ $$;
 
 RESET ROLE;
 -- Every function of these four files is for the command line, which works as app_worker with a signed tenant.
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace AND p.proname IN (
-                    'org_required', 'audit_put', 'json_pick', 'change_row', 'org_put', 'carrier_put', 'carrier_find', 'number_put',
-                    'agent_put', 'region_put', 'retry_policy_put', 'campaign_find', 'campaign_numbers_put', 'campaign_put',
-                    'campaign_lacks', 'campaign_act', 'campaign_status', 'campaign_listing', 'campaign_outcomes', 'campaign_funnel',
-                    'campaign_calls', 'campaign_tasks', 'campaign_report', 'import_begin', 'consent_level_needed', 'consent_rank',
-                    'import_batch', 'import_end', 'dnc_stop_queue', 'dnc_put', 'dnc_listing', 'dnc_lift', 'consent_put',
-                    'consent_listing', 'consent_revoke', 'agent_listing', 'agent_state', 'tenant_check', 'setup_apply')
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-    END LOOP;
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace AND p.proname IN (
-                    'setup_apply', 'carrier_find', 'agent_put', 'campaign_put', 'campaign_act', 'campaign_status', 'campaign_listing', 'campaign_report', 'import_begin', 'import_batch',
-                    'import_end', 'dnc_put', 'dnc_listing', 'dnc_lift', 'consent_put', 'consent_listing', 'consent_revoke',
-                    'agent_listing', 'agent_state', 'tenant_check')
-    LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_worker', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{org_required, audit_put, json_pick, change_row, org_put, carrier_put, carrier_find, number_put, agent_put,
+      region_put, retry_policy_put, campaign_find, campaign_numbers_put, campaign_put, campaign_lacks, campaign_act,
+      campaign_status, campaign_listing, campaign_outcomes, campaign_funnel, campaign_calls, campaign_tasks,
+      campaign_report, import_begin, consent_level_needed, consent_rank, import_batch, import_end, dnc_stop_queue,
+      dnc_put, dnc_listing, dnc_lift, consent_put, consent_listing, consent_revoke, agent_listing, agent_state,
+      tenant_check, setup_apply}');
+SELECT app.functions_for('app',
+    '{setup_apply, carrier_find, agent_put, campaign_put, campaign_act, campaign_status, campaign_listing,
+      campaign_report, import_begin, import_batch, import_end, dnc_put, dnc_listing, dnc_lift, consent_put,
+      consent_listing, consent_revoke, agent_listing, agent_state, tenant_check}', '{app_worker}');
 REVOKE ALL ON FUNCTION engine.organization_find(text), engine.organization_create(text, text), engine.platform_check(timestamptz)
     FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION engine.organization_find(text), engine.organization_create(text, text), engine.platform_check(timestamptz)

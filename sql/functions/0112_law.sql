@@ -290,16 +290,6 @@ END
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace
-                AND p.proname IN ('rule_lacks', 'rules_guard', 'number_area', 'lead_regions', 'jurisdictions', 'region_enabled', 'law_merge',
-                    'law_at', 'law_windows', 'preference_spans', 'consent_rank') LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{rule_lacks, rules_guard, number_area, lead_regions, jurisdictions, region_enabled, law_merge, law_at,
+      law_windows, preference_spans, consent_rank}', '{app_owner, app_engine}');

@@ -696,16 +696,6 @@ END
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace
-                AND (p.proname LIKE 'check\_%' OR p.proname IN ('call_marks', 'consent_held', 'relation_held', 'series_ok', 'number_caps', 'guard_figures', 'gate_steps', 'gate',
-                    'gate_person', 'gate_checks', 'gate_at_answer')) LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{check_.*, call_marks, consent_held, relation_held, series_ok, number_caps, guard_figures, gate_steps, gate,
+      gate_person, gate_checks, gate_at_answer}', '{app_owner, app_engine}');

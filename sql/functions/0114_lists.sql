@@ -322,17 +322,9 @@ END
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace AND p.proname IN ('call_quality', 'campaign_cures', 'list_begin', 'list_batch', 'list_follow', 'list_end', 'list_listing', 'pause_put', 'rule_put', 'rule_listing')
-    LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{call_quality, campaign_cures, list_begin, list_batch, list_follow, list_end, list_listing, pause_put, rule_put,
+      rule_listing}');
 GRANT EXECUTE ON FUNCTION app.list_begin(jsonb, text, timestamptz), app.list_batch(uuid, text, text[], text[], int8, text, timestamptz),
     app.list_end(uuid, text, text, int8, text, timestamptz), app.list_listing(timestamptz) TO app_worker;
 GRANT EXECUTE ON FUNCTION app.pause_put(jsonb, text, timestamptz), app.rule_put(jsonb, text, timestamptz), app.rule_listing(text, timestamptz) TO app_worker;

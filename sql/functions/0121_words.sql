@@ -91,16 +91,5 @@ END
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace
-                AND p.proname IN ('call_log_words', 'call_log_shape', 'call_log_sizes', 'call_attempt_shape', 'queue_shape',
-                    'call_event_shape', 'outbox_shape') LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_owner, app_engine', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{call_log_words, call_log_shape, call_log_sizes, call_attempt_shape, queue_shape, call_event_shape, outbox_shape}', '{app_owner, app_engine}');

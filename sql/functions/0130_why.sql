@@ -235,15 +235,6 @@ END
 $$;
 
 RESET ROLE;
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace
-                AND (p.proname IN ('why', 'mask_number') OR starts_with(p.proname, 'why_')) LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{why, mask_number, why_.*}');
 GRANT EXECUTE ON FUNCTION app.why(jsonb, timestamptz) TO app_worker;

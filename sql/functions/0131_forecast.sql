@@ -354,18 +354,10 @@ AS $$
 $$;
 RESET ROLE;
 
-DO $$
-DECLARE
-    f regprocedure;
-BEGIN
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace IN ('app'::regnamespace, 'engine'::regnamespace) AND starts_with(p.proname, 'forecast_') LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, anon, authenticated, service_role', f);
-    END LOOP;
-    FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
-              WHERE p.pronamespace = 'app'::regnamespace AND p.proname IN ('forecast_brief', 'forecast_opening', 'forecast_page') LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO app_worker', f);
-    END LOOP;
-END
-$$;
+SELECT app.functions_for('app',
+    '{forecast_.*}');
+SELECT app.functions_for('engine',
+    '{forecast_.*}');
+SELECT app.functions_for('app',
+    '{forecast_brief, forecast_opening, forecast_page}', '{app_worker}');
 GRANT EXECUTE ON FUNCTION engine.forecast_nodes(timestamptz) TO app_owner;
